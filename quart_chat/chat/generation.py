@@ -1,0 +1,163 @@
+"""Run one generation: ask the engine, let the answer grow in the live document, save as it goes, store its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+
+from quart_chat.chat.contexts import Contexts
+from quart_chat.chat.estimates import Estimates
+from quart_chat.chat.phases import PhaseLine
+from quart_chat.chat.progress import Progress
+from quart_chat.chat.prompt import build_prompt, estimate_tokens
+from quart_chat.chat.turns import Ticket
+from quart_chat.entities import (
+    GenerationState,
+    Message,
+    Problem,
+    now_ms,
+)
+from quart_chat.errors import AnswerCutError, NotFoundError, QuartChatError, StorageError
+from quart_chat.live.hub import Hub
+from quart_chat.live.session import SessionDocument
+from quart_chat.persistence.storage import StorageManager
+from quart_chat.providers.base import ChatRequest
+from quart_chat.providers.registry import Providers
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_S = 0.7
+"""So that text older than a second is in the database, its commit included."""
+MAX_ANSWER_CHARS = 1_000_000
+MAX_HISTORY = 400
+SAVE_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
+
+
+class GenerationRunner:
+    """Whatever happens, a generation that was started gets an end that is stored: complete, stopped, failed or
+    interrupted, with the text that had come."""
+
+    def __init__(
+        self,
+        storage: StorageManager,
+        hub: Hub,
+        providers: Providers,
+        estimates: Estimates,
+        contexts: Contexts,
+    ) -> None:
+        self._storage = storage
+        self._hub = hub
+        self._providers = providers
+        self._estimates = estimates
+        self._contexts = contexts
+
+    async def run(self, ticket: Ticket) -> None:
+        """Cancelled: the engine is stopped, the end is stored, then it returns (stopped by a person) or raises."""
+        generation = ticket.generation
+        try:
+            async with self._hub.session(generation.session_id, generation.user_id) as document:
+                if await self._storage.start_generation(generation.id, now_ms()):
+                    await self._run(ticket, document)
+        except NotFoundError:
+            logger.info("generation %s: its session was deleted", generation.id)
+        await self._estimates.refresh(generation.model)
+
+    async def _run(self, ticket: Ticket, document: SessionDocument) -> None:
+        generation = ticket.generation
+        progress = Progress(ticket)
+        problem, cancelled = None, False
+        try:
+            await self._produce(ticket, document, progress)
+            state = GenerationState.COMPLETE
+        except asyncio.CancelledError:
+            cancelled = not ticket.stopping
+            state = GenerationState.INTERRUPTED if cancelled else GenerationState.STOPPED
+            if cancelled:
+                problem = Problem(code="INTERRUPTED", text="The server was stopped while this was being written.")
+        except QuartChatError as error:
+            state = GenerationState.FAILED
+            problem = Problem(code=error.code, text=error.message, retry=error.retry)
+        except Exception:
+            logger.exception("generation %s failed", generation.id)
+            state = GenerationState.FAILED
+            problem = Problem(code="INTERNAL_ERROR", text="Something went wrong here. The log has the details.")
+        await asyncio.shield(asyncio.ensure_future(self._finish(ticket, document, progress, state, problem)))
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _produce(self, ticket: Ticket, document: SessionDocument, progress: Progress) -> None:
+        generation = ticket.generation
+        session = document.session
+        messages = await self._storage.get_messages(session.id, session.user_id, limit=MAX_HISTORY)
+        answer = next((m for m in messages if m.id == generation.message_id), None)
+        if answer is None:
+            raise NotFoundError("This message is gone.")
+        progress.begin(answer if generation.continues else None)
+        turns = build_prompt(session, messages, answer, continues=generation.continues)
+        provider = self._providers.for_model(generation.model)
+        request = ChatRequest(
+            model=generation.model,
+            turns=turns,
+            parameters=self._contexts.complete(generation.model, session.parameters),
+            think=session.think,
+        )
+        phases = PhaseLine(document, generation, progress, provider, self._estimates, estimate_tokens(turns))
+        helpers = [
+            asyncio.create_task(phases.watch(), name="phases"),
+            asyncio.create_task(self._save_as_it_goes(answer, progress), name="checkpoints"),
+        ]
+        try:
+            async with aclosing(provider.generate_response(request)) as chunks:
+                async for chunk in chunks:
+                    progress.take(chunk, document, answer.id)
+                    if progress.first_of_its_kind:
+                        phases.show()
+                    if progress.length > MAX_ANSWER_CHARS:
+                        raise AnswerCutError("The answer grew past a million characters and was cut off here.")
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def _save_as_it_goes(self, answer: Message, progress: Progress) -> None:
+        saved = 0
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            if progress.length == saved:
+                continue
+            length = progress.length
+            try:
+                await self._storage.checkpoint(answer.id, progress.content, progress.thinking)
+                saved = length
+            except StorageError as error:
+                logger.warning("an answer could not be saved for now: %s", error.message)
+
+    async def _finish(
+        self,
+        ticket: Ticket,
+        document: SessionDocument,
+        progress: Progress,
+        state: GenerationState,
+        problem: Problem | None,
+    ) -> None:
+        for pause in (*SAVE_PAUSES_S, None):
+            try:
+                message = await self._storage.finish_generation(
+                    ticket.id,
+                    state,
+                    content=progress.content if progress.begun else None,
+                    thinking=progress.thinking if progress.begun else None,
+                    statistics=progress.statistics(),
+                    usage=progress.usage(),
+                    problem=problem,
+                )
+            except StorageError as error:
+                logger.error("the end of generation %s could not be stored: %s", ticket.id, error.message)
+                if pause is None:
+                    return
+                await asyncio.sleep(pause)
+            else:
+                if message is not None:
+                    document.put(message)
+                return

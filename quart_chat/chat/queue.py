@@ -1,0 +1,212 @@
+"""The one queue in front of the engines: bounded, fair, cancellable, and honest about places and waiting times.
+
+Owns every task that generates. An engine serves as many at once as it has slots (`Provider.slots`); its own hidden
+queue stays empty, which is what makes places, estimates and stopping for free possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from quart_chat.chat.turns import Ticket, Turns, etas
+from quart_chat.entities import now_ms
+from quart_chat.errors import QueueFullError, RateLimitError
+from quart_chat.events import QueueEntry
+from quart_chat.providers.registry import Providers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One engine: who waits for it and what it is doing."""
+
+    slots: int
+    turns: Turns = field(default_factory=Turns)
+    running: dict[str, Ticket] = field(default_factory=dict)
+
+
+class GenerationQueue:
+    """`run(ticket)` produces one answer and must store its end itself; cancelled, it stops the engine first.
+
+    `on_change()` is called after every change of order. `duration_s(ticket)` estimates one generation in seconds.
+    """
+
+    def __init__(
+        self,
+        providers: Providers,
+        run: Callable[[Ticket], Awaitable[None]],
+        *,
+        on_change: Callable[[], None],
+        duration_s: Callable[[Ticket], float | None],
+        max_waiting: int = 100,
+        max_waiting_per_person: int = 3,
+    ) -> None:
+        self._providers = providers
+        self._run = run
+        self._on_change = on_change
+        self._duration_s = duration_s
+        self._max_waiting = max_waiting
+        self._max_per_person = max_waiting_per_person
+        self._lanes: dict[str, _Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._promised: dict[str, int] = {}
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(lane.turns.waiting) for lane in self._lanes.values())
+
+    @property
+    def running(self) -> int:
+        return sum(len(lane.running) for lane in self._lanes.values())
+
+    def reserve(self, person: str) -> Reservation:
+        """Room for one more, held while the question is being committed; `with` it or `put` into it.
+
+        Raises QueueFullError when the whole queue is full, RateLimitError when this person has enough waiting.
+        """
+        promised = sum(self._promised.values())
+        if self._closed:
+            raise QueueFullError("The server is restarting. Send it again in a moment.")
+        if self.waiting + promised >= self._max_waiting:
+            raise QueueFullError(f"The queue is full: {self.waiting} questions are waiting. Try again later.")
+        own = sum(1 for t in self._waiting_tickets() if t.generation.person == person)
+        if own + self._promised.get(person, 0) >= self._max_per_person:
+            raise RateLimitError(
+                f"You have {own} questions waiting already. Send this one when the next answer is done.",
+                retry_after_s=10,
+            )
+        return Reservation(self, person)
+
+    def put(self, ticket: Ticket) -> None:
+        """Take a committed generation into the queue; starts it at once if its engine is free."""
+        lane = self._lane(ticket.model)
+        lane.turns.add(ticket)
+        self._serve(lane)
+        self._on_change()
+
+    def find(self, generation_id: str) -> Ticket | None:
+        for lane in self._lanes.values():
+            if generation_id in lane.running:
+                return lane.running[generation_id]
+            for ticket in lane.turns.waiting:
+                if ticket.id == generation_id:
+                    return ticket
+        return None
+
+    async def stop(self, generation_id: str) -> bool:
+        """Stop one that waits or runs. Returns True if it was waiting (its end is then the caller's to store);
+        one that ran has stored its end when this returns."""
+        for lane in self._lanes.values():
+            for ticket in lane.turns.waiting:
+                if ticket.id == generation_id:
+                    lane.turns.remove(ticket)
+                    self._on_change()
+                    return True
+            if generation_id in lane.running:
+                lane.running[generation_id].stopping = True
+        task = self._tasks.get(generation_id)
+        if task is not None:
+            await asyncio.sleep(0)  # a task cancelled before its first step would never reach its own clean-up
+            task.cancel()
+            await asyncio.wait([task])
+        return False
+
+    def entries(self) -> tuple[QueueEntry, ...]:
+        """Running ones first, then the waiting ones of each engine in their order."""
+        found: list[QueueEntry] = []
+        for lane in self._lanes.values():
+            found.extend(_entry(ticket, 0, None) for ticket in lane.running.values())
+            ordered = lane.turns.order()
+            waits = etas(ordered, [self._remaining_s(t) for t in lane.running.values()], self._duration_s, lane.slots)
+            found.extend(
+                _entry(ticket, at, wait) for at, (ticket, wait) in enumerate(zip(ordered, waits, strict=True), 1)
+            )
+        return tuple(found)
+
+    async def close(self) -> None:
+        """Stop everything that runs; what waits stays queued in the database for the next start."""
+        self._closed = True
+        await asyncio.sleep(0)
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def _lane(self, model: str) -> _Lane:
+        provider = self._providers.for_model(model)
+        if provider.name not in self._lanes:
+            self._lanes[provider.name] = _Lane(slots=provider.slots)
+        return self._lanes[provider.name]
+
+    def _serve(self, lane: _Lane) -> None:
+        while not self._closed and len(lane.running) < lane.slots:
+            ticket = lane.turns.take()
+            if ticket is None:
+                return
+            ticket.started_at = now_ms()
+            lane.running[ticket.id] = ticket
+            task = asyncio.create_task(self._run_one(lane, ticket), name=f"generation {ticket.id}")
+            self._tasks[ticket.id] = task
+
+    async def _run_one(self, lane: _Lane, ticket: Ticket) -> None:
+        try:
+            await self._run(ticket)
+        except asyncio.CancelledError:
+            if not ticket.stopping and not self._closed:
+                raise
+        except Exception:
+            logger.exception("generation %s ended without storing its end", ticket.id)
+        finally:
+            lane.running.pop(ticket.id, None)
+            self._tasks.pop(ticket.id, None)
+            self._serve(lane)
+            if not self._closed:
+                self._on_change()
+
+    def _remaining_s(self, ticket: Ticket) -> float | None:
+        duration = self._duration_s(ticket)
+        if duration is None or ticket.started_at is None:
+            return None
+        return max(1.0, duration - (now_ms() - ticket.started_at) / 1000)
+
+    def _waiting_tickets(self) -> list[Ticket]:
+        return [ticket for lane in self._lanes.values() for ticket in lane.turns.waiting]
+
+
+class Reservation:
+    """A place in the queue that is not yet taken; leaving the `with` block gives it back."""
+
+    def __init__(self, queue: GenerationQueue, person: str) -> None:
+        self._queue = queue
+        self._person = person
+
+    def __enter__(self) -> Reservation:
+        promised = self._queue._promised
+        promised[self._person] = promised.get(self._person, 0) + 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        promised = self._queue._promised
+        promised[self._person] -= 1
+        if not promised[self._person]:
+            del promised[self._person]
+
+
+def _entry(ticket: Ticket, position: int, eta_s: float | None) -> QueueEntry:
+    generation = ticket.generation
+    return QueueEntry(
+        generation_id=generation.id,
+        session_id=generation.session_id,
+        user_id=generation.user_id,
+        person=generation.person,
+        who=ticket.who,
+        model=generation.model,
+        position=position,
+        since=ticket.started_at or generation.created_at,
+        eta_s=eta_s,
+    )

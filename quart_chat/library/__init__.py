@@ -1,0 +1,1 @@
+"""The models on this machine: what there is, what is in memory, how the engine is."""

@@ -1,0 +1,1 @@
+"""What tabs see: revisioned documents and who looks at them."""

@@ -1,0 +1,202 @@
+"""Runs Hypercorn in this process: one start, one set of limits, and a stop that keeps its deadline.
+
+Stopping: no new connections -> every socket is told 1012 -> whoever stays is dropped -> services close.
+Hypercorn alone leaves clients with 1011, and on Python >= 3.12 waits for ever while one socket is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from quart_chat import __version__
+from quart_chat.claims import claim_data, network_address, open_listener
+from quart_chat.config import Settings, without_secrets
+from quart_chat.errors import QuartChatError
+from quart_chat.logs import configure_logging
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+    from hypercorn.typing import ASGIFramework
+
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+WEBSOCKET_PING_S = 20.0
+ENGINE_SUMMARY_S = 1.5
+DRAIN_S = 1.6
+LINGER_S = 0.3
+DROP_S = 0.3
+DEADLINE_S = 2.8
+"""From the first signal to the end of the process, whatever hangs."""
+
+logger = logging.getLogger(__name__)
+
+
+class Servable(Protocol):
+    """What the server needs of the services."""
+
+    async def start(self) -> None: ...
+
+    async def engine_summary(self) -> str:
+        """Which engine was found, in one line."""
+        ...
+
+    async def drain(self) -> None:
+        """Tells every socket to close with 1012; returns when they did, or after its own deadline."""
+        ...
+
+    async def close(self) -> None:
+        """Idempotent."""
+        ...
+
+
+Build = Callable[[Settings], "tuple[Servable, ASGIFramework]"]
+
+
+def build_product(settings: Settings) -> tuple[Servable, ASGIFramework]:
+    from quart_chat.app import create_app
+    from quart_chat.services import build_services
+
+    services = build_services(settings)
+    return services, create_app(services)
+
+
+def serve(settings: Settings, build: Build = build_product) -> int:
+    """Serves until SIGTERM or SIGINT; the process's exit code: 0 after a stop, 1 after a sentence on stderr.
+
+    Claims the data and the port before anything is opened, so a second start changes nothing.
+    """
+    try:
+        configure_logging(settings)
+        with claim_data(settings), open_listener(settings.api_host, settings.api_port) as listener:
+            services, app = build(settings)
+            asyncio.run(run(settings, services, app, listener))
+    except QuartChatError as error:
+        print(f"quart-chat: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+async def run(settings: Settings, services: Servable, app: ASGIFramework, listener: socket.socket) -> None:
+    """Serves `app` on `listener` until a signal, then stops within DEADLINE_S. Takes the listener over.
+
+    Whatever happens, `services.close()` has returned when this does. Raises what `services.start()` raises.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    announcing: asyncio.Task[None] | None = None
+    try:
+        await services.start()
+        _announce(settings, listener)
+        announcing = asyncio.create_task(_announce_engine(settings, services))
+        await _serve_until(stop, app, services, listener)
+    finally:
+        if announcing is not None:
+            announcing.cancel()
+            await asyncio.wait({announcing})
+        await services.close()
+
+
+async def _serve_until(
+    stop: asyncio.Event, app: ASGIFramework, services: Servable, listener: socket.socket
+) -> None:
+    from hypercorn.asyncio import serve as serve_with_hypercorn
+
+    from quart_chat.hypercorn_patches import apply_patches
+
+    apply_patches()
+    config = _hypercorn_config(listener.detach())
+    serving = asyncio.create_task(serve_with_hypercorn(app, config, shutdown_trigger=stop.wait))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            await _leave(serving, services)
+    finally:
+        stopping.cancel()
+        serving.cancel()
+    if serving.done() and not serving.cancelled():
+        serving.result()
+
+
+async def _leave(serving: asyncio.Task[None], services: Servable) -> None:
+    """Hypercorn has stopped listening by itself; it ends when its last connection does."""
+    from quart_chat.hypercorn_patches import abort_connections
+
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            await services.drain()
+    except TimeoutError:
+        logger.warning("Some open sockets did not take the goodbye in time; they are dropped")
+    except Exception:
+        logger.exception("Saying goodbye to the open sockets failed; they are dropped")
+    await asyncio.wait({serving}, timeout=LINGER_S)
+    if dropped := abort_connections():
+        logger.info("Dropped %d connections that did not leave", dropped)
+    await asyncio.wait({serving}, timeout=DROP_S)
+
+
+def _hypercorn_config(listener_fd: int) -> Config:
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listener_fd}"]
+    config.alpn_protocols = ["http/1.1"]
+    config.include_server_header = False
+    config.websocket_ping_interval = WEBSOCKET_PING_S
+    config.websocket_max_message_size = WEBSOCKET_MESSAGE_BYTES
+    config.errorlog = logging.getLogger("hypercorn.error")
+    # Longer than our own deadline: Hypercorn's way of giving up closes sockets with 1011.
+    config.graceful_timeout = 2 * DEADLINE_S
+    return config
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        deadline = threading.Timer(DEADLINE_S, _give_up)
+        deadline.daemon = True
+        deadline.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+
+
+def _give_up() -> None:
+    """Nothing that was acknowledged is lost: it was committed before."""
+    print(f"quart-chat: something did not stop within {DEADLINE_S:g} s; leaving it.", file=sys.stderr)
+    os._exit(1)
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    address, port = listener.getsockname()[:2]
+    everywhere = address in ("0.0.0.0", "::")
+    host = "localhost" if everywhere else f"[{address}]" if ":" in address else address
+    _say(f"quart-chat {__version__} listens at http://{host}:{port}{settings.base_path}/")
+    if everywhere and (outside := network_address()):
+        _say(f"From other machines: http://{outside}:{port}{settings.base_path}/ (without sign-in: anyone)")
+    _say(f"Data: {settings.data_dir}" if settings.keeps_history else "Data: in memory, gone when it stops")
+
+
+async def _announce_engine(settings: Settings, services: Servable) -> None:
+    try:
+        async with asyncio.timeout(ENGINE_SUMMARY_S):
+            _say(await services.engine_summary())
+    except TimeoutError:
+        url = without_secrets(settings.ollama_base_url)
+        _say(f"Ollama has not answered yet at {url}; it is used as soon as it does.")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

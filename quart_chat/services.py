@@ -1,0 +1,118 @@
+"""The composition root: builds every part once and starts and stops them in one visible order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from quart_chat.chat.board import publish_queue
+from quart_chat.chat.contexts import Contexts
+from quart_chat.chat.estimates import Estimates
+from quart_chat.chat.generation import GenerationRunner
+from quart_chat.chat.manager import ChatManager
+from quart_chat.chat.queue import GenerationQueue
+from quart_chat.chat.shelf import Shelf
+from quart_chat.config import Settings
+from quart_chat.entities import OWNER_ID
+from quart_chat.library.library import Library
+from quart_chat.live.hub import Hub
+from quart_chat.persistence.database import Database
+from quart_chat.persistence.storage import StorageManager
+from quart_chat.providers.base import Provider
+from quart_chat.providers.demo import DemoProvider
+from quart_chat.providers.ollama import OllamaClient
+from quart_chat.providers.registry import Providers
+
+RESTARTED = 1012
+DRAIN_S = 1.5
+
+
+class Services:
+    """Everything that the web layer may use. `start()` once; `drain()` and `close()` may be called again."""
+
+    def __init__(self, settings: Settings, *, provider: Provider, demo: Provider, database: Database) -> None:
+        self.settings = settings
+        self._database = database
+        self.storage = storage = StorageManager(database)
+        self.providers = Providers(provider, demo, settings.demo)  # type: ignore[arg-type]
+        self.hub = Hub(storage)
+        self.library = Library(self.providers, self.hub, settings)
+        self.estimates = Estimates(storage)
+        self.contexts = Contexts(storage, settings)
+        self.shelf = Shelf(storage, self.hub)
+        runner = GenerationRunner(storage, self.hub, self.providers, self.estimates, self.contexts)
+        self.queue = GenerationQueue(
+            self.providers,
+            runner.run,
+            on_change=self._publish_queue,
+            duration_s=self.estimates.duration_s,
+            max_waiting=settings.queue_max,
+            max_waiting_per_person=settings.queue_max_per_person,
+        )
+        self.chat = ChatManager(
+            storage,
+            self.hub,
+            self.queue,
+            self.providers,
+            self.estimates,
+            self.contexts,
+            self.shelf,
+            settings,
+        )
+        self.draining = False
+        self._closed = False
+
+    async def start(self) -> None:
+        """Opens the database, ends what a crash left running, queues again what waited. Raises StorageError."""
+        await self._database.open()
+        _, waiting = await self.storage.recover()
+        await self.contexts.start()
+        await self.shelf.refresh(OWNER_ID)
+        await self.library.start()
+        for generation in waiting:
+            await self.chat.resume(generation)
+
+    async def drain(self) -> None:
+        """Tell every viewer to come back after the restart; returns when they have left or after 1.5 s."""
+        self.draining = True
+        self.hub.close_viewers(RESTARTED)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self.hub.empty.wait()
+
+    async def close(self) -> None:
+        """Stop what runs (its text is kept, marked interrupted), then the engine's connections, the database last."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.queue.close()
+        await self.library.close()
+        self.hub.close()
+        await self.providers.close()
+        await self._database.close()
+
+    async def engine_summary(self) -> str:
+        """One line about the engine for the console; waits for the first look at it."""
+        await self.library.first_look.wait()
+        engine = self.library.engine
+        if engine.status == "connected":
+            count = len(self.library.models)
+            return f"Ollama {engine.version} at {engine.base_url}, {count} model{'' if count == 1 else 's'}"
+        offer = "; the demo is offered meanwhile" if engine.demo else ""
+        return f"Ollama does not answer at {engine.base_url}{offer}; it will be used as soon as it appears"
+
+    def _publish_queue(self) -> None:
+        publish_queue(self.hub, self.queue.entries())
+
+
+def build_services(settings: Settings, *, provider: Provider | None = None, demo: Provider | None = None) -> Services:
+    """Everything from the settings; tests pass their own provider."""
+    provider = provider or OllamaClient(
+        settings.ollama_base_url,
+        timeout_s=settings.ollama_timeout_s,
+        retries=settings.ollama_retries,
+        slots=settings.ollama_num_parallel,
+    )
+    in_memory = settings.history_storage_type == "memory"
+    database = Database(None if in_memory else settings.database_path)
+    return Services(settings, provider=provider, demo=demo or DemoProvider(), database=database)

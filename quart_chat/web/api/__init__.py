@@ -1,0 +1,1 @@
+"""The same nouns as JSON for programs."""

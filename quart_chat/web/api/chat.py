@@ -1,0 +1,64 @@
+"""`/api/chat/…`: send a message, read a session's messages, clear them."""
+
+from __future__ import annotations
+
+import msgspec
+from quart import Blueprint, Response
+
+from quart_chat.entities import Parameters
+from quart_chat.web.current import person, services, user_id
+from quart_chat.web.forms import checked_parameters, json_body, needed, whole_number
+from quart_chat.web.responses import json_response
+from quart_chat.web.shapes import generation_json, message_json
+
+blueprint = Blueprint("api_chat", __name__)
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    content: str
+    session_id: str | None = None
+    client_id: str | None = None
+    model: str | None = None
+    parameters: Parameters | None = None
+
+
+@blueprint.post("/api/chat/message")
+async def send() -> Response:
+    """202 when it is committed and queued; the same client_id again gives 200 and the same answer."""
+    new = await json_body(NewMessage)
+    chat = services().chat
+    session_id = new.session_id
+    if new.parameters is not None:
+        checked_parameters(new.parameters)
+    if session_id is None:
+        chat.check_content(new.content, new.client_id)
+        model = new.model or services().library.default_model()
+        session_id = (await chat.create_session(user_id(), model=model)).id
+    if new.parameters is not None:
+        await chat.update_session(session_id, user_id(), {"parameters": new.parameters})
+    turn = await chat.send_message(
+        session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
+    )
+    entries = services().queue.entries()
+    entry = next((entry for entry in entries if entry.generation_id == turn.generation.id), None)
+    shape = {
+        "session_id": session_id,
+        "message": message_json(turn.question),
+        "generation": generation_json(turn.generation, entry),
+    }
+    return json_response(shape, 202 if turn.created else 200)
+
+
+@blueprint.get("/api/chat/history")
+async def history() -> Response:
+    session_id = needed("session_id")
+    before = whole_number("before", 0, 0, 2**31) or None
+    limit = whole_number("limit", 40, 1, 100)
+    messages = await services().chat.get_history(session_id, user_id(), before=before, limit=limit)
+    return json_response({"session_id": session_id, "messages": [message_json(m) for m in messages]})
+
+
+@blueprint.delete("/api/chat/clear")
+async def clear() -> Response:
+    deleted = await services().chat.clear(needed("session_id"), user_id())
+    return json_response({"message": "Conversation cleared", "deleted": deleted})

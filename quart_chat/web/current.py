@@ -1,0 +1,67 @@
+"""Typed access to what a request belongs to: the services, the templates, the user, the person."""
+
+from __future__ import annotations
+
+import secrets
+
+from msgspec import Struct
+from quart import current_app, has_websocket_context, request, websocket
+
+from quart_chat.entities import OWNER_ID
+from quart_chat.services import Services
+from quart_chat.web.assets import Assets
+from quart_chat.web.page_frames import PageFrames
+from quart_chat.web.templates import Templates
+from quart_chat.web.views import PageViews
+
+PERSON_COOKIE = "qc_person"
+PERSON_LENGTH = 16
+THEMES = ("auto", "light", "dark")
+EXTENSION = "quart-chat"
+
+
+class Web(Struct, frozen=True):
+    """What the web layer keeps for the life of the app."""
+
+    services: Services
+    assets: Assets
+    templates: Templates
+    views: PageViews
+    frames: PageFrames
+
+
+def web() -> Web:
+    parts: Web = current_app.extensions[EXTENSION]
+    return parts
+
+
+def services() -> Services:
+    return web().services
+
+
+def user_id() -> str:
+    """Whose sessions these are; the owner's while sign-in is off."""
+    return OWNER_ID
+
+
+def person() -> str:
+    """Whose turn in the queue this is: a browser by its cookie, a program by its address. Not a credential."""
+    source = websocket if has_websocket_context() else request
+    cookie = source.cookies.get(PERSON_COOKIE, "")
+    if len(cookie) == PERSON_LENGTH and cookie.isalnum():
+        return cookie
+    return f"at {source.remote_addr or 'unknown'}"
+
+
+def new_person() -> str:
+    return secrets.token_hex(PERSON_LENGTH // 2)
+
+
+def theme() -> str:
+    wanted = request.cookies.get("theme", "auto")
+    return wanted if wanted in THEMES else "auto"
+
+
+def live_html() -> bool:
+    """True for a request made by htmx: its answer carries no page, state comes by the socket."""
+    return request.headers.get("HX-Request") == "true"

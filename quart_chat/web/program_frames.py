@@ -1,0 +1,159 @@
+"""Differences of the live documents as plain ChatEvents for programs, each with the revision it brings one to.
+
+Events are ordered by revision, so a program may come back with the cursor of any frame it has handled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart_chat.entities import MessageState, Role, now_ms
+from quart_chat.live.board import Board
+from quart_chat.live.document import Frame
+from quart_chat.live.message import LiveMessage
+from quart_chat.live.session import SessionDocument
+from quart_chat.web.frames import body
+from quart_chat.web.shapes import (
+    conversation_json,
+    engine_json,
+    loaded_json,
+    message_json,
+    model_json,
+    phase_json,
+    queue_json,
+)
+
+
+def session_frames(document: SessionDocument, since: int | None) -> list[Frame]:
+    if since is None:
+        return _snapshot(document)
+    frames: list[Frame] = []
+    for rev, message in document.removed:
+        if rev > since:
+            frames.append((_event("message", "deleted", message_id=message.id), rev))
+    for live in list(document.messages.values()):
+        if max(live.text.marks.latest, live.thought.marks.latest, live.state_rev, live.phase_rev) > since:
+            frames += _message(live, since)
+    if document.header_rev > since:
+        session = conversation_json(document.session)
+        frames.append((_event("status", "session", change="updated", session=session), document.header_rev))
+    if document.deleted_rev is not None and document.deleted_rev > since:
+        deleted = {"id": document.session.id}
+        frames.append((_event("status", "session", change="deleted", session=deleted), document.deleted_rev))
+    frames.sort(key=lambda frame: frame[1])
+    return frames
+
+
+def board_frames(board: Board, since: int | None) -> list[Frame]:
+    if since is None:
+        return [(body("status", _ready(board)), board.rev)]
+    frames: list[Frame] = []
+    for rev, kind, key, value in board.changes(since):
+        payload = _board_event(board, kind, key, value)
+        if payload is not None:
+            frames.append((body("status", payload), rev))
+    return frames
+
+
+def _snapshot(document: SessionDocument) -> list[Frame]:
+    messages = [message_json(live.whole) for live in document.latest]
+    running = document.running
+    status: dict[str, Any] = {"event": "idle"}
+    if running is not None and running.phase is not None:
+        status = {**phase_json(running.phase, now_ms()), **_about(running)}
+    text = body(
+        "message",
+        {
+            "event": "snapshot",
+            "session": conversation_json(document.session),
+            "messages": messages,
+            "status": status,
+        },
+    )
+    return [(text, document.rev)]
+
+
+def _message(live: LiveMessage, since: int) -> list[Frame]:
+    latest = max(live.text.marks.latest, live.thought.marks.latest, live.state_rev)
+    if live.created > since or live.restarted > since:
+        name = "created" if live.created > since else "edited"
+        frames = [(_event("message", name, message=message_json(live.whole)), latest)]
+    else:
+        frames = _deltas(live, since)
+        if live.state_rev > since and not live.growing:
+            frames.append((_event("message", "completed", message=message_json(live.whole)), latest))
+    if live.state_rev > since and not live.growing and live.message.role is Role.ASSISTANT:
+        frames += _end(live, latest)
+    if live.phase is not None and live.phase_rev > since:
+        status = {**phase_json(live.phase, now_ms()), **_about(live)}
+        frames.append((body("status", status), live.phase_rev))
+    return frames
+
+
+def _deltas(live: LiveMessage, since: int) -> list[Frame]:
+    frames: list[Frame] = []
+    for source, is_thinking in ((live.thought, True), (live.text, False)):
+        if source.marks.latest <= since:
+            continue
+        offset, text = source.since(since)
+        if text:
+            payload: dict[str, Any] = {"message_id": live.message.id, "offset": offset, "text": text}
+            if is_thinking:
+                payload["thinking"] = True
+            frames.append((_event("message", "delta", **payload), source.marks.latest))
+    return frames
+
+
+def _end(live: LiveMessage, rev: int) -> list[Frame]:
+    message = live.message
+    frames: list[Frame] = []
+    if message.problem is not None and message.state is MessageState.FAILED:
+        problem = message.problem
+        text = body(
+            "error",
+            {"error": problem.text, "code": problem.code, "message_id": message.id, "retry": problem.retry},
+        )
+        frames.append((text, rev))
+    name = "stopped" if message.state is MessageState.STOPPED else "idle"
+    frames.append((_event("status", name, message_id=message.id), rev))
+    return frames
+
+
+def _about(live: LiveMessage) -> dict[str, Any]:
+    return {"message_id": live.message.id, "generation_id": live.generation_id}
+
+
+def _ready(board: Board) -> dict[str, Any]:
+    loaded = board.get("loaded")
+    return {
+        "event": "ready",
+        "engine": engine_json(board.get("engine")[""]),
+        "models": [model_json(model, loaded.get(name)) for name, model in board.get("model").items()],
+        "loaded": [loaded_json(model) for model in loaded.values()],
+        "queue": queue_json(board.get("queue").get("", ())),
+    }
+
+
+def _board_event(board: Board, kind: str, key: str, value: Any) -> dict[str, Any] | None:
+    match kind:
+        case "engine":
+            return {"event": "engine", **engine_json(value)}
+        case "loaded" if value is None:
+            return {"event": "model_unloaded", "model": key}
+        case "loaded":
+            return {"event": "model_loaded", "model": key, **loaded_json(value)}
+        case "model" if value is None:
+            return {"event": "model_removed", "model": key}
+        case "model":
+            return {"event": "model_added", "model": key, **model_json(value, None)}
+        case "queue":
+            return {"event": "queue", **queue_json(value or ())}
+        case "session" if value is None:
+            return {"event": "session", "change": "deleted", "session": {"id": key}}
+        case "session":
+            return {"event": "session", "change": "updated", "session": conversation_json(value)}
+    return None
+
+
+def _event(type_: str, event: str, **payload: Any) -> str:
+    return body(type_, {"event": event, **payload})

@@ -1,0 +1,149 @@
+"""`/ws`: one socket a tab. Follows a session's document and the board, sends differences, takes small messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any
+
+from quart import Blueprint, websocket
+
+from quart_chat.errors import NotFoundError
+from quart_chat.live.board import Board
+from quart_chat.live.document import Document, Frame
+from quart_chat.live.revisions import Cursor, parse_cursor
+from quart_chat.live.session import SessionDocument
+from quart_chat.live.viewer import Viewer
+from quart_chat.web import program_frames
+from quart_chat.web.current import Web, person, user_id, web
+from quart_chat.web.frames import with_cursor
+from quart_chat.web.inbox import Inbox
+
+logger = logging.getLogger(__name__)
+
+GONE, OUR_FAULT, RESTART = 4404, 1011, 1012
+HELLO_S = 0.15
+"""A program that names no cursor in the address may say one in its first frame; after this it gets a snapshot."""
+
+blueprint = Blueprint("socket", __name__)
+
+
+@blueprint.websocket("/ws")
+async def ws() -> None:
+    parts = web()
+    await websocket.accept()
+    code = OUR_FAULT
+    try:
+        code = await _serve(parts)
+    except NotFoundError:
+        code = GONE
+    except asyncio.CancelledError:
+        code = RESTART
+        raise
+    except Exception:
+        logger.exception("a socket failed")
+    finally:
+        await websocket.close(code)
+
+
+async def _serve(parts: Web) -> int:
+    args = websocket.args
+    is_page = args.get("view") == "html"
+    session_id = args.get("session", "")
+    hub = parts.services.hub
+    viewer = Viewer(("page", session_id) if is_page else "program", person=person(), paced=is_page)
+    async with AsyncExitStack() as stack:
+        document = None
+        if session_id:
+            document = await stack.enter_async_context(hub.session(session_id, user_id()))
+        connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
+        hub.join(viewer)
+        stack.callback(hub.leave, viewer)
+        if parts.services.draining:
+            return RESTART
+        parts.services.library.look_now()
+        return await connection.run()
+
+
+class Connection:
+    """The two halves of one socket: a reader that never stops reading, a writer that pulls what is due."""
+
+    def __init__(
+        self, parts: Web, viewer: Viewer, document: SessionDocument | None, board: Board, *, after: str | None
+    ) -> None:
+        self._parts = parts
+        self._viewer = viewer
+        self._document = document
+        self._board = board
+        self._inbox = Inbox(parts.services, viewer, document, self._hello)
+        self._greeted = asyncio.Event()
+        if after is not None:
+            self._hello(parse_cursor(after))
+
+    async def run(self) -> int:
+        """The close code: why the writer ended, or 1000 when the client left."""
+        reader = asyncio.create_task(self._inbox.read(), name="socket reader")
+        writer = asyncio.create_task(self._write(), name="socket writer")
+        tasks = {reader, writer}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return max(task.result() for task in done)
+
+    def _hello(self, cursor: Cursor | None) -> None:
+        """Begin at what the client has; with no cursor, or one of another epoch, with snapshots."""
+        if cursor is None or cursor.epoch != self._board.revisions.epoch:
+            cursor = Cursor("")
+        if self._document is not None:
+            self._viewer.follow(self._document, cursor.session)
+        self._viewer.follow(self._board, cursor.board)
+        self._greeted.set()
+
+    async def _write(self) -> int:
+        if not self._viewer.paced:
+            await self._wait_for_hello()
+        viewer = self._viewer
+        while True:
+            await viewer.wake.wait()
+            viewer.wake.clear()
+            while viewer.notices:
+                await websocket.send(viewer.notices.popleft())
+            for document in list(viewer.positions):
+                if not viewer.blocked:
+                    await self._send_due(document)
+            if viewer.close_code is not None:
+                return viewer.close_code
+            if self._document is not None and self._document.deleted_rev is not None:
+                return GONE
+
+    async def _send_due(self, document: Document) -> None:
+        frames = document.frames_for(self._viewer, lambda since: self._encode(document, since))
+        for frame, rev in frames:
+            self._viewer.advance(document, rev)
+            await websocket.send(with_cursor(frame, self._cursor()))
+
+    def _encode(self, document: Document, since: int | None) -> list[Frame]:
+        pages = self._parts.frames if self._viewer.paced else None
+        if isinstance(document, SessionDocument):
+            return pages.session_frames(document, since) if pages else program_frames.session_frames(document, since)
+        assert isinstance(document, Board)
+        if pages is None:
+            return program_frames.board_frames(document, since)
+        return pages.board_frames(document, since, self._document.session.id if self._document else "")
+
+    def _cursor(self) -> str:
+        positions: dict[Any, int | None] = dict(self._viewer.positions)
+        session = positions.get(self._document) if self._document is not None else None
+        return str(Cursor(self._board.revisions.epoch, session, positions.get(self._board)))
+
+    async def _wait_for_hello(self) -> None:
+        try:
+            async with asyncio.timeout(HELLO_S):
+                await self._greeted.wait()
+        except TimeoutError:
+            if not self._greeted.is_set():
+                self._hello(None)

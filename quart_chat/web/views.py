@@ -1,0 +1,142 @@
+"""The pieces of a page, each rendered from a live document by the same template for the page and for frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from quart_chat.entities import ChatSession, Message, ModelInfo
+from quart_chat.events import Phase
+from quart_chat.live.board import Board
+from quart_chat.live.message import LiveMessage
+from quart_chat.live.session import SessionDocument
+from quart_chat.services import Services
+from quart_chat.web.templates import Templates
+
+
+class MessageView:
+    """What the message templates see of a live message (`m`)."""
+
+    def __init__(self, live: LiveMessage) -> None:
+        page = live.page
+        self.dom_id = live.dom_id
+        self.message: Message = live.message
+        self.generation_id = live.generation_id
+        self.phase: Phase | None = live.phase
+        self.blocks: list[Markup] = page.blocks
+        self.tail = page.tail
+        self.open_code = page.open_code
+        self.open_language = page.open_language
+        self.thinking = page.thinking
+        self.is_thinking = page.is_thinking
+
+
+class PageViews:
+    def __init__(self, services: Services, templates: Templates) -> None:
+        self._services = services
+        self._templates = templates
+
+    def header(self, document: SessionDocument) -> str:
+        return self._render("sessions/_header.html", session=document.session, **self.header_context(document))
+
+    def header_context(self, document: SessionDocument) -> dict[str, Any]:
+        library = self._services.library
+        model = document.session.model
+        return {
+            "models": self._models(model),
+            "loaded": {loaded.name: loaded for loaded in library.loaded},
+            "engine": library.engine,
+            "model_missing": bool(model) and not library.knows(model),
+            "default_temperature": self._services.settings.model_default_temperature,
+        }
+
+    def controls(self, document: SessionDocument) -> str:
+        return self._render("messages/_controls.html", session=document.session, **self.controls_context(document))
+
+    def controls_context(self, document: SessionDocument) -> dict[str, Any]:
+        running = document.running
+        return {"running_id": running.generation_id if running is not None else None}
+
+    def log(self, document: SessionDocument) -> str:
+        return self._render("messages/_log.html", session=document.session, **self.log_context(document))
+
+    def log_context(self, document: SessionDocument) -> dict[str, Any]:
+        latest = document.latest
+        first = latest[0].message.number if latest else 0
+        return {
+            "messages": [MessageView(live) for live in latest],
+            "has_older": document.has_older or len(latest) < len(document.messages),
+            "first_number": first,
+        }
+
+    async def earlier_context(self, session: ChatSession, messages: list[Message]) -> dict[str, Any]:
+        """Messages from the database for a page of earlier ones, each as `m`."""
+        shown = [LiveMessage(message, 0) for message in messages]
+        for live in shown:
+            await live.render()
+        first = messages[0].number if messages else 0
+        older = bool(messages) and await self._services.storage.count_messages_before(
+            session.id, session.user_id, first
+        )
+        return {
+            "messages": [MessageView(live) for live in shown],
+            "has_older": bool(older),
+            "first_number": first,
+        }
+
+    def message(self, live: LiveMessage) -> str:
+        return self._render("messages/_message.html", m=MessageView(live))
+
+    def thinking(self, live: LiveMessage) -> str:
+        return self._render("messages/_thinking.html", m=MessageView(live)) if live.page.thinking else ""
+
+    def blocks(self, live: LiveMessage, numbers: Iterable[int]) -> str:
+        name, blocks = live.dom_id, live.page.blocks
+        return "".join(f'<div class="b" id="{name}-b{i}">{blocks[i]}</div>' for i in numbers)
+
+    def tail(self, live: LiveMessage) -> str:
+        return self._render("messages/_tail.html", m=MessageView(live))
+
+    def footer(self, live: LiveMessage) -> str:
+        return self._render("messages/_footer.html", m=MessageView(live))
+
+    def sessions(self, board: Board, current: str) -> str:
+        return self._render("sessions/_list.html", current=current, **self.sessions_context(board))
+
+    def sessions_context(self, board: Board) -> dict[str, Any]:
+        return {
+            "sessions": list(board.get("session").values()),
+            "busy": {entry.session_id for entry in self._entries(board)},
+        }
+
+    def queue(self, board: Board) -> str:
+        return self._render("generations/_queue.html", entries=self._entries(board))
+
+    def engine(self, board: Board, session_id: str) -> str:
+        return self._render("engine/_status.html", engine=board.get("engine")[""], session_id=session_id)
+
+    def loaded(self, board: Board) -> str:
+        return self._render("engine/_memory.html", loaded=list(board.get("loaded").values()))
+
+    def board_context(self, board: Board) -> dict[str, Any]:
+        return {
+            "engine": board.get("engine")[""],
+            "loaded": list(board.get("loaded").values()),
+            "entries": self._entries(board),
+        }
+
+    def _entries(self, board: Board) -> Any:
+        return board.get("queue").get("", ())
+
+    def _models(self, chosen: str) -> list[ModelInfo]:
+        """What is offered, and the demo where it is chosen although no longer offered."""
+        library = self._services.library
+        models = library.offered
+        if chosen and chosen not in (model.name for model in models):
+            models = models + [model for model in library.demo_models if model.name == chosen]
+        return models
+
+    def _render(self, name: str, **context: Any) -> str:
+        return self._templates.render(name, **context)

@@ -1,0 +1,125 @@
+// The live page: every frame says which revision of its document it builds on; only a frame that fits is applied.
+(() => {
+  const GONE = 4404, OFFLINE_MS = 2500;
+  let state = null;        // {epoch, revs: {session, board}, waiting, handled}; what this page shows, nothing else
+  let offline = 0, healed = 0;
+
+  const stateOf = element => state ??= {
+    epoch: element.dataset.epoch,
+    revs: { session: +element.dataset.rev, board: +element.dataset.boardRev },
+    waiting: false, handled: 0,
+  };
+
+  const say = (connection, type, payload) => {
+    if (connection.socket?.readyState === WebSocket.OPEN) connection.socket.send(JSON.stringify({ type, payload }));
+  };
+
+  const hello = connection => {
+    const { epoch, revs: { session, board } } = state;
+    state.waiting = true;
+    state.handled = 0;
+    say(connection, 'hello', { after: [epoch, session ?? '', board ?? ''].join('.') });
+  };
+
+  const heal = element => {                     // the page is not what we thought: snapshots, at most one a second
+    const connection = element._htmx?.ws?.connection;
+    if (!connection) return;
+    state.revs = { session: null, board: null };
+    state.waiting = true;
+    setTimeout(() => hello(connection), Math.max(0, 1000 - (Date.now() - healed)));
+    healed = Date.now();
+  };
+
+  const grow = ({ id, off, text }) => {         // text added to the one text node of an open code block or a thought
+    const host = document.getElementById(id);
+    if (!host) return false;
+    const node = host.firstChild ?? host.appendChild(document.createTextNode(''));
+    if (node.length !== off) return false;
+    node.appendData(text);
+    return true;
+  };
+
+  const fits = (connection, frame) => {
+    if (frame.prev === null) return true;
+    const rev = state.revs[frame.doc];
+    if (frame.epoch === state.epoch && frame.prev === rev) return true;
+    const late = frame.epoch === state.epoch && rev !== null && frame.prev < rev;
+    if (!late && !state.waiting) hello(connection);
+    return false;
+  };
+
+  const take = (element, connection, frame) => {
+    if (++state.handled % 4 === 0) say(connection, 'ack', { count: 4 });
+    if (!fits(connection, frame)) return false;
+    if (!(frame.payload.deltas ?? []).every(grow)) return heal(element), false;
+    state.waiting = false;
+    state.epoch = frame.epoch;
+    state.revs[frame.doc] = frame.rev;
+    return true;
+  };
+
+  const online = () => {
+    clearTimeout(offline);
+    offline = 0;
+    document.getElementById('offline').hidden = true;
+  };
+
+  const away = () => {
+    offline ||= setTimeout(() => { document.getElementById('offline').hidden = false; }, OFFLINE_MS);
+  };
+
+  htmx.registerExtension('qc-live', {
+    htmx_ws_after_connection(element, { connection }) {
+      stateOf(element);
+      online();
+      hello(connection);
+    },
+
+    htmx_ws_before_message_incoming(element, { connection, message }) {
+      let frame;
+      try { frame = JSON.parse(message.data); } catch { return false; }      // only our envelope is taken
+      if (frame.rev !== undefined && !take(element, connection, frame)) return false;
+      element.dispatchEvent(new CustomEvent(`chat:${frame.type}`, { detail: frame.payload, bubbles: true }));
+      if (!frame.content) return false;
+      message.data = frame.content;
+      return true;
+    },
+
+    htmx_before_swap(element, { tasks }) {      // htmx drops a partial without a target silently; we must not
+      if (element.id !== 'live' || !tasks.some(task => !task.target && task.swapSpec.style !== 'delete')) return true;
+      heal(element);
+      return false;
+    },
+
+    htmx_ws_error(element, { error }) {
+      if (error instanceof Error && state) heal(element);
+      else away();
+    },
+
+    htmx_ws_close(element, { code, reason }) {
+      if (reason === 'removed') return;
+      if (code === GONE) {
+        const detail = { error: 'This chat was deleted.', code: 'NOT_FOUND' };
+        element.dispatchEvent(new CustomEvent('chat:error', { detail, bubbles: true }));
+      } else if (!document.hidden) away();
+    },
+  });
+
+  const live = () => document.getElementById('live');
+
+  document.addEventListener('chat:message', ({ detail }) => {
+    for (const { state: end, words } of detail.finished ?? []) {
+      const how = { complete: 'Answer finished', stopped: 'Answer stopped', failed: 'Answer failed' }[end] ?? 'Answer interrupted';
+      document.getElementById('announce').textContent = `${how}, ${words} words.`;
+    }
+  });
+
+  document.addEventListener('visibilitychange', () => {    // hx-ws leaves a pending retry behind when it reopens
+    const connection = live()?._htmx?.ws?.connection;
+    if (connection && !document.hidden) clearTimeout(connection.timer);
+  });
+
+  addEventListener('pageshow', event => {                  // hx-ws closes the socket of a page kept for Back for good
+    if (event.persisted && live()) htmx.process(live(), true);
+  });
+})();

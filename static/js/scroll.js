@@ -1,0 +1,45 @@
+// The scroll box stays at the end while the reader is there; otherwise "Jump to latest" appears.
+(() => {
+  const near = 64;         // px from the end that still count as being there
+
+  document.addEventListener('DOMContentLoaded', () => {
+    const box = document.getElementById('scroll'), log = document.getElementById('log');
+    const jump = document.getElementById('jump');
+    if (!box || !log) return;
+    const hash = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    let stick = !hash || !log.contains(hash);
+    const begun = () => log.querySelector('.msg');
+
+    const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < near;
+
+    const follow = () => {
+      if (stick && begun()) box.scrollTop = box.scrollHeight;
+      jump.classList.toggle('shown', !atEnd());
+    };
+
+    box.addEventListener('scroll', () => {
+      stick = atEnd();
+      jump.classList.toggle('shown', !stick);
+    }, { passive: true });
+
+    log.addEventListener('click', event => {                               // who unfolds something wants to see that
+      if (event.target.closest('summary')) stick = false;
+    });
+
+    jump.addEventListener('click', event => {
+      event.preventDefault();
+      stick = true;
+      follow();
+      box.focus({ preventScroll: true });
+    });
+
+    document.addEventListener('submit', event => {                         // who sends wants to see it
+      if (event.target.matches('[data-composer]')) stick = true;
+    });
+
+    const watch = new ResizeObserver(follow);
+    watch.observe(log);
+    watch.observe(box);                                                    // the keyboard of a phone, a growing composer
+    follow();
+  });
+})();

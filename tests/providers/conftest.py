@@ -1,0 +1,17 @@
+"""A client of the fake Ollama with short patience."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from quart_chat.providers.ollama import OllamaClient
+from tests.doubles.fake_ollama import FakeOllama
+
+
+@pytest.fixture
+async def client(fake_ollama: FakeOllama) -> AsyncIterator[OllamaClient]:
+    client = OllamaClient(fake_ollama.url, timeout_s=1.0, stuck_after_s=0.2, backoff_s=0.02)
+    yield client
+    await client.close()

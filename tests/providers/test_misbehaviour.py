@@ -1,0 +1,202 @@
+"""However the engine fails, the right error comes in time, and what had come before is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+
+import pytest
+
+from quart_chat.errors import (
+    AnswerCutError,
+    EngineBusyError,
+    EngineUnavailableError,
+    ModelError,
+    ModelLoadError,
+    ModelNotFoundError,
+    ModelTimeoutError,
+)
+from quart_chat.providers.ollama import OllamaClient
+from tests.doubles.fake_ollama import FakeOllama
+from tests.doubles.misbehaviour import HUGE_BYTES, MISBEHAVIOURS
+from tests.doubles.script import HELLO, Script, split
+from tests.providers.helpers import Heard, ask, question
+
+BEGINNING = "".join(split(HELLO)[:3])
+OUTCOMES: dict[str, tuple[type[ModelError] | None, str]] = {
+    "404": (ModelNotFoundError, ""),
+    "500": (ModelLoadError, ""),
+    "503": (EngineBusyError, ""),
+    "hang_before_headers": (ModelTimeoutError, ""),
+    "hang_mid_stream": (ModelTimeoutError, BEGINNING),
+    "cut_mid_line": (AnswerCutError, BEGINNING),
+    "cut_without_done": (AnswerCutError, BEGINNING),
+    "in_band_error": (AnswerCutError, BEGINNING),
+    "garbage": (AnswerCutError, BEGINNING),
+    "wrong_types": (AnswerCutError, BEGINNING),
+    "empty": (AnswerCutError, ""),
+    "huge_line": (AnswerCutError, BEGINNING),
+    "slow_drip": (None, "Hello…"),
+}
+
+
+def test_every_misbehaviour_has_an_expected_outcome() -> None:
+    assert set(OUTCOMES) == set(MISBEHAVIOURS)
+
+
+@pytest.mark.parametrize("mode", OUTCOMES)
+async def test_a_misbehaviour_ends_in_its_error_and_the_next_answer_is_well(
+    mode: str, fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    error, content = OUTCOMES[mode]
+    fake_ollama.misbehave(mode, times=4 if mode == "503" else 2 if mode == "hang_before_headers" else 1)
+    async with asyncio.timeout(3):
+        heard = await ask(client)
+    assert type(heard.error) is (error or type(None))
+    assert heard.content == content
+    async with asyncio.timeout(3):
+        assert (await ask(client)).content == HELLO
+
+
+async def test_nobody_listening_is_told_with_the_address(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    fake_ollama.misbehave("refused")
+    heard = await ask(client)
+    assert isinstance(heard.error, EngineUnavailableError)
+    assert heard.error.message == f"Ollama is not answering at {fake_ollama.url}."
+    for call in (client.version, client.list_models, client.running_models):
+        with pytest.raises(EngineUnavailableError):
+            await call()
+    with pytest.raises(EngineUnavailableError):
+        await client.load_model("hello")
+    await fake_ollama.listen()
+    assert (await ask(client)).content == HELLO
+
+
+async def test_a_restart_in_the_middle_cuts_the_answer(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    script = fake_ollama.answer(Script(hold_at=2))
+    asking = asyncio.create_task(ask(client))
+    async with asyncio.timeout(3):
+        await script.held.wait()
+        fake_ollama.misbehave("restart")
+        heard = await asking
+        assert type(heard.error) is AnswerCutError
+        assert heard.content == "".join(split(HELLO)[:2])
+        assert await client.running_models() == []
+        assert (await ask(client)).content == HELLO
+
+
+async def test_a_restart_before_the_answer_is_an_unavailable_engine(
+    fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    fake_ollama.add_model("large", load_s=30)
+    asking = asyncio.create_task(ask(client, question(model="large")))
+    async with asyncio.timeout(3):
+        await fake_ollama.until(lambda: len(fake_ollama.questions) == 1)
+        fake_ollama.misbehave("restart")
+        assert type((await asking).error) is EngineUnavailableError
+
+
+async def test_a_huge_line_costs_little_memory(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    fake_ollama.misbehave("huge_line")
+    tracemalloc.start()
+    try:
+        heard = await ask(client)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert type(heard.error) is AnswerCutError
+    assert peak < HUGE_BYTES / 6
+
+
+async def test_a_dead_slot_is_freed_and_the_answer_still_comes(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    fake_ollama.misbehave("slot_leak")
+    async with asyncio.timeout(3):
+        heard = await ask(client)
+    assert heard.notices == ["restarted"]
+    assert heard.content == HELLO
+    assert heard.reason == "stop"
+    assert fake_ollama.engine.unloads == 1
+
+
+async def test_a_slot_that_stays_dead_is_a_timeout_after_one_attempt(
+    fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    fake_ollama.misbehave("slot_leak", times=5)
+    async with asyncio.timeout(3):
+        heard = await ask(client)
+    assert heard.notices == ["restarted"]
+    assert type(heard.error) is ModelTimeoutError
+    assert fake_ollama.engine.unloads == 1
+    assert len(fake_ollama.questions) == 2
+
+
+async def test_a_model_that_is_busy_with_our_own_answer_is_not_taken_for_dead(
+    fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    first = fake_ollama.answer(Script(hold_at=1))
+    patient = OllamaClient(fake_ollama.url, timeout_s=5, stuck_after_s=0.05)
+    one = asyncio.create_task(ask(patient))
+    async with asyncio.timeout(4):
+        await first.held.wait()
+        two = asyncio.create_task(ask(patient))
+        polls = len(fake_ollama.seen("/api/ps"))
+        await fake_ollama.until(lambda: len(fake_ollama.seen("/api/ps")) >= polls + 6)
+        first.resume.set()
+        assert (await one).content == (await two).content == HELLO
+    assert fake_ollama.engine.unloads == 0
+    await patient.close()
+
+
+async def test_a_model_that_is_only_loading_is_not_taken_for_dead(
+    fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    fake_ollama.add_model("large", load_s=0.6)
+    heard = await ask(client, question(model="large"))
+    assert heard.content == HELLO
+    assert heard.notices == []
+    assert heard.final.statistics.load_ms >= 600
+
+
+async def test_a_load_without_end_is_a_timeout(fake_ollama: FakeOllama) -> None:
+    fake_ollama.add_model("endless", load_s=60)
+    client = OllamaClient(fake_ollama.url, timeout_s=0.2, stuck_after_s=0.1)
+    async with asyncio.timeout(2):
+        heard = await ask(client, question(model="endless"))
+        with pytest.raises(ModelTimeoutError):
+            await client.load_model("endless")
+    assert type(heard.error) is ModelTimeoutError
+    assert fake_ollama.engine.unloads == 0
+    await client.close()
+
+
+async def test_a_long_prompt_gets_the_time_it_needs(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    """0.6 s is all that a short message gets here."""
+    fake_ollama.answer(Script(prompt_s=0.85))
+    heard = await ask(client, question("word " * 32))
+    assert heard.notices == []
+    assert heard.content == HELLO
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"models":[{"size":"big"}]}', b"\xff"])
+async def test_an_engine_that_is_something_else_is_told_so(body: bytes, fake_ollama: FakeOllama) -> None:
+    from tests.doubles.wire import Reply, Request, WireServer
+
+    async def other(request: Request, reply: Reply) -> None:
+        reply.whole(200, "text/html", body)
+
+    async with WireServer(other) as server:
+        client = OllamaClient(server.url)
+        for call in (client.version, client.list_models, client.running_models):
+            with pytest.raises(ModelError, match="does not speak like Ollama"):
+                await call()
+        assert type((await ask(client)).error) is AnswerCutError
+        await client.close()
+
+
+async def test_no_internal_word_reaches_a_person(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+    for mode in ("500", "cut_mid_line", "garbage", "wrong_types", "in_band_error"):
+        fake_ollama.misbehave(mode)
+        heard: Heard = await ask(client)
+        assert heard.error is not None
+        for word in ("httpx", "Error", "Traceback", "{", "peer", "JSON", "unexpected EOF"):
+            assert word not in heard.error.message, mode
