@@ -39,3 +39,4 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "quart-chat needs Python 3.11 or newer; PYTHON=/path/to/python make run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	echo "*" > $(VENV)/.gitignore

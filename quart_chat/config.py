@@ -145,7 +145,7 @@ SETTINGS = (
     Setting(
         "BEHIND_PROXY", "behind_proxy", values.NETWORKS, "Proxies whose X-Forwarded-* headers are believed."
     ),
-    Setting("BASE_PATH", "base_path", values.BASE_PATH, "Sub-path at which a proxy serves quart-chat."),
+    Setting("BASE_PATH", "base_path", values.BASE_PATH, "Sub-path at which it serves."),
     Setting("ALLOWED_HOSTS", "allowed_hosts", values.HOSTS, "More names under which browsers may reach it."),
     Setting("DEMO", "demo", values.one_of("auto", "on", "off"), "The built-in demo talker."),
 )

@@ -18,7 +18,8 @@ class Phase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an unfinished answer stands. `since` (ms since 1970): when this phase began.
 
     queued: `position` (1 = next), `ahead` (people's names in front, nearest turn first), `eta_s`
-    loading: `expected_s` · making_room: `leaving` · reading: `tokens`, `expected_s` · thinking · writing: `tokens_per_s`
+    loading: `expected_s` · making_room: `leaving` · reading: `tokens`, `expected_s` · thinking ·
+    writing: `tokens_per_s`
     stalled: no token for long, still waiting
     Estimates are None until something was measured.
     """

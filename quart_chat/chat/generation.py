@@ -70,6 +70,7 @@ class GenerationRunner:
         try:
             await self._produce(ticket, document, progress)
             state = GenerationState.COMPLETE
+            problem = progress.remark()
         except asyncio.CancelledError:
             cancelled = not ticket.stopping
             state = GenerationState.INTERRUPTED if cancelled else GenerationState.STOPPED

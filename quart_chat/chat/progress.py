@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from quart_chat.chat.turns import Ticket
-from quart_chat.entities import Message, Statistics, Usage, now_ms
+from quart_chat.entities import Message, Problem, Statistics, Usage, now_ms
 from quart_chat.live.session import SessionDocument
 from quart_chat.providers.base import (
     Chunk,
@@ -32,7 +32,7 @@ class Progress:
         self.length = 0
         self.chunks = 0
         self.first_of_its_kind = False
-        self.notice = ""
+        self.notice: NoticeChunk | None = None
         self.asked_at = now_ms()
         self.first_at: int | None = None
         self.thinking_at: int | None = None
@@ -82,10 +82,16 @@ class Progress:
                     document,
                     message_id,
                 )
-            case NoticeChunk(_, text):
-                self.notice = text
+            case NoticeChunk():
+                self.notice = chunk
             case FinalChunk(statistics):
                 self._final = statistics
+
+    def remark(self) -> Problem | None:
+        """What the reader of a whole answer should know about it."""
+        if self.notice is None:
+            return None
+        return Problem(code=self.notice.code.upper(), text=self.notice.text, retry=False)
 
     def tokens_per_s(self) -> float | None:
         """By our own clock, over the text that has come since the first token; a chunk is about a token."""

@@ -13,9 +13,10 @@ from quart_chat.rendering.languages import LEXERS, fence_language
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
-MAX_COLOURED = 20_000
+MAX_COLOURED = 16_000
+MAX_COLOURED_HTML = 120_000
 MAX_COLOURED_AT_ONCE = 3_000
-STEP_MS = 6.0
+STEP_MS = 3.0
 
 
 def code_steps(code: str, language: str) -> Generator[None, None, str]:
@@ -24,10 +25,13 @@ def code_steps(code: str, language: str) -> Generator[None, None, str]:
     code = bidi_visible(code)
     if lexer is None:
         return _frame(escape(code, quote=False), language)
-    parts = []
+    parts, size = [], 0
     until = perf_counter() + STEP_MS / 1000
     for part in _coloured(code, lexer):
         parts.append(part)
+        size += len(part)
+        if size > MAX_COLOURED_HTML:
+            return _frame(escape(code, quote=False), language)
         if perf_counter() > until:
             yield
             until = perf_counter() + STEP_MS / 1000

@@ -22,7 +22,7 @@ from quart_chat.rendering.fences import Segment
 from quart_chat.rendering.plain import clean_newlines, plain_html
 from quart_chat.rendering.segments import Segmenter
 
-BUDGET_MS = 8.0
+BUDGET_MS = 6.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from quart_chat.rendering.fences import Fence, Segment, code_cut, code_so_far, open_fence
 from quart_chat.rendering.lines import (
     delimiter_columns,
+    has_item,
     indent_of,
     inline_cost,
     is_definition,
@@ -202,7 +203,7 @@ class Segmenter:
             if indent >= block.offset:
                 return
         item = item_offset(line)
-        block.cost += ITEM_COST if item else 0
+        block.cost += ITEM_COST if has_item(line) else 0
         if item and indent < (block.offset or 4):
             block.offset = item
         elif is_rule(line) and indent < block.offset:

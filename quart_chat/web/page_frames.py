@@ -30,6 +30,7 @@ class PageFrames:
             parts += self._message(live, since, deltas)
         if document.header_rev > since:
             parts.append(partial("panel-header", "outerMorph", self._views.header(document)))
+            parts.append(partial("panel-engine", "outerMorph", self._views.engine_beside(document)))
         if document.controls_rev > since:
             parts.append(partial("panel-controls", "outerMorph", self._views.controls(document)))
         payload: dict[str, Any] = {"event": "diff"}

@@ -92,7 +92,7 @@ def chat_page(
         theme=theme(),
         header=parts.views.header_context(document),
         controls=parts.views.controls_context(document),
-        board=parts.views.board_context(board),
+        board=parts.views.board_context(board, session.id),
         **parts.views.sessions_context(board),
         **parts.views.log_context(document),
     )

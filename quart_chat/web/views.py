@@ -12,6 +12,7 @@ from quart_chat.events import Phase
 from quart_chat.live.board import Board
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
+from quart_chat.providers.demo import DEMO_MODEL
 from quart_chat.services import Services
 from quart_chat.web.templates import Templates
 
@@ -115,14 +116,25 @@ class PageViews:
         return self._render("generations/_queue.html", entries=self._entries(board))
 
     def engine(self, board: Board, session_id: str) -> str:
-        return self._render("engine/_status.html", engine=board.get("engine")[""], session_id=session_id)
+        return self._render("engine/_status.html", **self.engine_context(board, session_id))
+
+    def engine_beside(self, document: SessionDocument) -> str:
+        """Whether the demo is offered depends on the session's model too."""
+        session = document.session
+        return self.engine(self._services.hub.board(session.user_id), session.id)
+
+    def engine_context(self, board: Board, session_id: str) -> dict[str, Any]:
+        """`session_id` empty: do not offer the demo there, it is chosen already."""
+        document = self._services.hub.loaded(session_id)
+        offers = document is not None and document.session.model != DEMO_MODEL
+        return {"engine": board.get("engine")[""], "session_id": session_id if offers else ""}
 
     def loaded(self, board: Board) -> str:
         return self._render("engine/_memory.html", loaded=list(board.get("loaded").values()))
 
-    def board_context(self, board: Board) -> dict[str, Any]:
+    def board_context(self, board: Board, session_id: str) -> dict[str, Any]:
         return {
-            "engine": board.get("engine")[""],
+            **self.engine_context(board, session_id),
             "loaded": list(board.get("loaded").values()),
             "entries": self._entries(board),
         }

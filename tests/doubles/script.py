@@ -22,7 +22,7 @@ FINEST_SLEEP_S = 0.001
 class Script:
     """One answer. `text`, or `tokens`, or `count` tokens; `rate` per second, 0: as fast as the reader reads.
 
-    `stamp`: each token is the monotonic nanosecond at which it was written, and a space.
+    `stamp`: each token becomes the monotonic nanosecond at which it was written, and a space.
     `prompt_s`: time before the first token.
     `hold_at` n: stops before token n until `resume` is set; `held` says that it stands there.
     """
@@ -42,9 +42,7 @@ class Script:
     resume: asyncio.Event = field(default_factory=asyncio.Event)
 
     def content(self) -> Iterator[str]:
-        if self.stamp:
-            yield from (f"{time.monotonic_ns()} " for _ in range(self.count or 10))
-        elif self.count:
+        if self.count:
             yield from (f"word{n} " for n in range(self.count))
         else:
             yield from self.tokens or split(self.text)
@@ -93,6 +91,8 @@ class Speaker:
             if self.said == most or self.said == self._limit:
                 return "length"
             await self._wait_for(self.said, started)
+            if self._script.stamp:
+                message = {**message, "content": f"{time.monotonic_ns()} "}
             await self._reply.part(self.line_of(message))
             self.said += 1
         return self._script.done_reason

@@ -153,3 +153,19 @@ async def test_a_silent_engine_does_not_delay_the_start_and_is_named(tmp_path: P
             line = await server.line_with("Ollama")
         assert "has not answered yet" in line
         assert "secret" not in line
+
+
+async def test_the_product_itself_stops_in_time_with_open_tabs_and_stuck_ones(tmp_path: Path) -> None:
+    async with started(tmp_path, PRODUCT) as server:
+        with ExitStack() as stack:
+            tabs = [await open_socket(server, "/ws", compression=None) for _ in range(POLITE)]
+            for _ in range(STUCK):
+                stack.enter_context(stuck_socket(server, "/ws"))
+            code, seconds, errors = await server.stop()
+            for tab in tabs:
+                await tab.wait_closed()
+            assert {tab.close_code for tab in tabs} == {1012}
+            assert (code, "Traceback" in errors) == (0, False), errors
+            assert seconds <= LONGEST_STOP_S
+    async with started(tmp_path, PRODUCT) as server:
+        assert (await server.stop())[0] == 0
