@@ -89,18 +89,10 @@ SETTINGS = (
     Setting("DATA_DIR", "data_dir", values.PATH, "Directory of the database; made if missing."),
     Setting("OLLAMA_BASE_URL", "ollama_base_url", values.ENGINE_URL, "Where Ollama answers."),
     Setting("OLLAMA_DEFAULT_MODEL", "ollama_default_model", values.TEXT, "Model of a new chat."),
-    Setting(
-        "OLLAMA_TIMEOUT", "ollama_timeout_s", values.number(1, 86400, " seconds"), "Longest wait for a token."
-    ),
-    Setting(
-        "OLLAMA_RETRIES", "ollama_retries", values.whole_number(0, 10), "Tries again before an answer began."
-    ),
-    Setting(
-        "OLLAMA_NUM_PARALLEL", "ollama_num_parallel", values.whole_number(1, 64), "Answers at the same time."
-    ),
-    Setting(
-        "OLLAMA_POLL", "ollama_poll_s", values.number(0.5, 3600, " seconds"), "How often to look at Ollama."
-    ),
+    Setting("OLLAMA_TIMEOUT", "ollama_timeout_s", values.number(1, 86400, " seconds"), "Longest wait for a token."),
+    Setting("OLLAMA_RETRIES", "ollama_retries", values.whole_number(0, 10), "Tries again before an answer began."),
+    Setting("OLLAMA_NUM_PARALLEL", "ollama_num_parallel", values.whole_number(1, 64), "Answers at the same time."),
+    Setting("OLLAMA_POLL", "ollama_poll_s", values.number(0.5, 3600, " seconds"), "How often to look at Ollama."),
     Setting("MODEL_DEFAULT_TEMPERATURE", "model_default_temperature", values.number(0, 2), "Of a new chat."),
     Setting(
         "MODEL_DEFAULT_MAX_TOKENS",
@@ -125,9 +117,7 @@ SETTINGS = (
     ),
     Setting("RATE_LIMIT_ENABLED", "rate_limit_enabled", values.flag(), "Limits requests of one address."),
     Setting("RATE_LIMIT_REQUESTS", "rate_limit_requests", values.whole_number(1, 100_000), "Sends a minute."),
-    Setting(
-        "RATE_LIMIT_STREAMS", "rate_limit_streams", values.whole_number(1, 1000), "Streams at the same time."
-    ),
+    Setting("RATE_LIMIT_STREAMS", "rate_limit_streams", values.whole_number(1, 1000), "Streams at the same time."),
     Setting("QUEUE_MAX", "queue_max", values.whole_number(1, 100_000), "Most questions that may wait."),
     Setting(
         "QUEUE_MAX_PER_PERSON",
@@ -138,13 +128,9 @@ SETTINGS = (
     Setting("MAX_MESSAGE_CHARS", "max_message_chars", values.whole_number(1, 1_000_000), "Longest question."),
     Setting("LOG_LEVEL", "log_level", values.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "What to log."),
     Setting("LOG_FILE", "log_file", values.PATH, "Writes the log to this file as well."),
-    Setting(
-        "LOG_FORMAT", "log_format", values.one_of("console", "structured"), "structured: JSON, one a line."
-    ),
+    Setting("LOG_FORMAT", "log_format", values.one_of("console", "structured"), "structured: JSON, one a line."),
     Setting("AUTH", "auth", values.flag(refused=NO_ACCOUNTS), "Accounts; not there yet."),
-    Setting(
-        "BEHIND_PROXY", "behind_proxy", values.NETWORKS, "Proxies whose X-Forwarded-* headers are believed."
-    ),
+    Setting("BEHIND_PROXY", "behind_proxy", values.NETWORKS, "Proxies whose X-Forwarded-* headers are believed."),
     Setting("BASE_PATH", "base_path", values.BASE_PATH, "Sub-path at which it serves."),
     Setting("ALLOWED_HOSTS", "allowed_hosts", values.HOSTS, "More names under which browsers may reach it."),
     Setting("DEMO", "demo", values.one_of("auto", "on", "off"), "The built-in demo talker."),
@@ -166,9 +152,7 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path | None = None) -> Set
     """
     here = cwd or Path.cwd()
     texts = _file_texts(environ, here)
-    texts |= {
-        item.variable: (environ[item.variable].strip(), "") for item in SETTINGS if environ.get(item.variable)
-    }
+    texts |= {item.variable: (environ[item.variable].strip(), "") for item in SETTINGS if environ.get(item.variable)}
     parsed = {item.field: _parse(item, *texts[item.variable]) for item in SETTINGS if item.variable in texts}
     parsed.pop("", None)
     if "ollama_base_url" not in parsed and environ.get("OLLAMA_HOST"):

@@ -32,9 +32,7 @@ def configure_logging(settings: Settings) -> None:
     structured = settings.log_format == "structured"
     for handler in handlers:
         handler.setFormatter(StructuredFormatter() if structured else ConsoleFormatter())
-    logging.basicConfig(
-        level="DEBUG" if settings.api_debug else settings.log_level, handlers=handlers, force=True
-    )
+    logging.basicConfig(level="DEBUG" if settings.api_debug else settings.log_level, handlers=handlers, force=True)
     for name in CHATTERBOXES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 

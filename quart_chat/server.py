@@ -105,9 +105,7 @@ async def run(settings: Settings, services: Servable, app: ASGIFramework, listen
         await services.close()
 
 
-async def _serve_until(
-    stop: asyncio.Event, app: ASGIFramework, services: Servable, listener: socket.socket
-) -> None:
+async def _serve_until(stop: asyncio.Event, app: ASGIFramework, services: Servable, listener: socket.socket) -> None:
     from hypercorn.asyncio import serve as serve_with_hypercorn
 
     from quart_chat.hypercorn_patches import apply_patches

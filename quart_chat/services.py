@@ -25,6 +25,7 @@ from quart_chat.providers.registry import Providers
 
 RESTARTED = 1012
 DRAIN_S = 1.5
+EMPTY_KEPT_MS = 24 * 3600 * 1000
 
 
 class Services:
@@ -66,6 +67,7 @@ class Services:
         """Opens the database, ends what a crash left running, queues again what waited. Raises StorageError."""
         await self._database.open()
         _, waiting = await self.storage.recover()
+        await self.storage.delete_empty_sessions(EMPTY_KEPT_MS)
         await self.contexts.start()
         await self.shelf.refresh(OWNER_ID)
         await self.library.start()

@@ -34,10 +34,11 @@ def publish_queue(hub: Hub, entries: tuple[QueueEntry, ...]) -> None:
 
 
 def _waiting(entries: Iterable[QueueEntry]) -> Iterable[tuple[QueueEntry, tuple[str, ...]]]:
-    """Each waiting entry with the names of those before it, nearest turn first."""
+    """Each waiting entry with the names, as far as known, of those before it, nearest turn first."""
     for _, lane in groupby(entries, key=lambda entry: entry.model == "demo"):
         before: list[str] = []
         for entry in lane:
             if entry.position:
                 yield entry, tuple(before)
-            before.append(entry.who)
+            if entry.who:
+                before.append(entry.who)

@@ -17,11 +17,12 @@ from quart_chat.entities import (
     Generation,
     GenerationState,
     Message,
+    Problem,
     Turn,
     new_id,
     now_ms,
 )
-from quart_chat.errors import InvalidInputError
+from quart_chat.errors import InvalidInputError, ModelError
 from quart_chat.live.hub import Hub
 from quart_chat.live.session import SessionDocument
 from quart_chat.persistence.storage import StorageManager
@@ -181,6 +182,12 @@ class ChatManager:
     async def resume(self, generation: Generation) -> None:
         """Put a generation that waited when the server stopped back into the queue."""
         await self._estimates.prepare(generation.model)
+        try:
+            self._providers.for_model(generation.model)
+        except ModelError as error:
+            problem = Problem(code=error.code, text=error.message, retry=error.retry)
+            await self._storage.finish_generation(generation.id, GenerationState.FAILED, problem=problem)
+            return
         async with self._hub.session(generation.session_id, generation.user_id) as document:
             live = document.messages.get(generation.message_id)
             if live is not None:

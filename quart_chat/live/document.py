@@ -39,6 +39,15 @@ class Document:
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0.0
 
+    def join(self, viewer: Viewer) -> None:
+        """A page that comes to a text that nobody watched shall not wait for the slow tick."""
+        self.viewers.add(viewer)
+        self._next_tick = 0.0
+        if viewer.paced and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._schedule()
+
     def touch(self) -> int:
         """A new revision for a change that the caller makes now, in this same step of the loop."""
         self.stamp()

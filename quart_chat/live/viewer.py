@@ -39,7 +39,7 @@ class Viewer:
         """None: send a snapshot first."""
         self.positions[document] = position
         self._unacknowledged = 0
-        document.viewers.add(self)
+        document.join(self)
         self.wake.set()
 
     def advance(self, document: Document, revision: int) -> None:

@@ -17,9 +17,7 @@ WAL_LIMIT_BYTES = 32 * 1024 * 1024
 BUSY_TIMEOUT_MS = 5_000
 
 _FULL = "The disk is full, so nothing was saved. Free some space and try again."
-_DENIED = (
-    "The database cannot be written. Check that its folder exists and that this program may write to it."
-)
+_DENIED = "The database cannot be written. Check that its folder exists and that this program may write to it."
 _BUSY = "The database is in use by another program. Try again in a moment."
 _DAMAGED = "The database file is damaged. Stop the server and restore a backup."
 _DISK = "The disk reported an error, so the database could not be used. Check the disk and try again."

@@ -47,9 +47,7 @@ class Database:
     - SQLite's and the file system's errors come as StorageError. The next call may work again.
     """
 
-    def __init__(
-        self, path: Path | str | None, *, steps: Sequence[migrations.Step] = migrations.STEPS
-    ) -> None:
+    def __init__(self, path: Path | str | None, *, steps: Sequence[migrations.Step] = migrations.STEPS) -> None:
         """`path` None: a file for this process alone, gone at `close`. Nothing is opened before `open`."""
         self._path = Path(path) if path is not None else None
         self._steps = steps
@@ -106,8 +104,8 @@ class Database:
     def _start(self, name: str, run: Callable[..., None], *args: object) -> None:
         # Daemons: an exception at start must end the process, not leave it waiting for a thread.
         thread = threading.Thread(target=run, args=args, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _join(self) -> None:
         for thread in self._threads:

@@ -112,9 +112,7 @@ def _end(
     statistics: Statistics | None,
     problem: Problem | None,
 ) -> bool:
-    columns = {"state": state.value, "ended_at": now, "problem": to_json(problem)} | statistics_columns(
-        statistics
-    )
+    columns = {"state": state.value, "ended_at": now, "problem": to_json(problem)} | statistics_columns(statistics)
     active = GenerationRow.state.in_(ACTIVE)
     changed: int = GenerationRow.update(columns).where(GenerationRow.id == generation_id, active).execute()
     return changed > 0

@@ -50,7 +50,5 @@ def checkpoint(message_id: str, content: str, thinking: str) -> bool:
     running = GenerationRow.select(GenerationRow.message_id).where(
         GenerationRow.message_id == message_id, GenerationRow.state == GenerationState.RUNNING.value
     )
-    changed: int = (
-        MessageRow.update(content=content, thinking=thinking).where(MessageRow.id.in_(running)).execute()
-    )
+    changed: int = MessageRow.update(content=content, thinking=thinking).where(MessageRow.id.in_(running)).execute()
     return changed > 0

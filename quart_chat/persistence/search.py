@@ -10,16 +10,21 @@ MOST = 10_000
 COUNTED = 1_000
 """Matches are counted up to here; the number beyond is of no use and costs time."""
 _LONGEST = 200
+_BEGINNING = 3
+"""A last word shorter than this is taken whole: as a beginning it could be that of half of all words."""
 
-TITLES = "(SELECT rowid FROM session_search WHERE session_search MATCH ?)"
-
-SESSIONS_BY_CONTENT = """(
-    SELECT message.session_id FROM message_search
-    JOIN message ON message.row = message_search.rowid
-    JOIN session ON session.id = message.session_id
-    WHERE message_search MATCH ? AND session.user_id = ?
-    ORDER BY message_search.rowid DESC LIMIT ?
+SESSIONS = """(
+    SELECT rowid FROM session_search WHERE session_search MATCH ?
+    UNION
+    SELECT row FROM (
+        SELECT session.row FROM message_search
+        JOIN message ON message.row = message_search.rowid
+        JOIN session ON session.id = message.session_id
+        WHERE message_search MATCH ? AND session.user_id = ?
+        ORDER BY message_search.rowid DESC LIMIT ?
+    )
 )"""
+"""Rows of the sessions whose title or message matches; of titles everybody's."""
 
 _HITS = """
     SELECT message.session_id, message.id, session.title,
@@ -42,14 +47,15 @@ _TOTAL = """
 
 
 def match_of(query: str) -> str:
-    """`query` for FTS5: every word must occur, the last one may go on. Empty: nothing to look for.
+    """`query` for FTS5: every word must occur, the last may be a beginning. Empty: nothing to look for.
 
     Each word is quoted, so that no character of it is an operator.
     """
     text = query[:_LONGEST].encode(errors="ignore").decode().replace("\0", " ")
     words = [word for word in text.split() if any(character.isalnum() for character in word)]
     quoted = ['"' + word.replace('"', '""') + '"' for word in words]
-    return " ".join(quoted) + " *" if quoted else ""
+    goes_on = bool(words) and (len(words[-1]) >= _BEGINNING or not words[-1].isascii())
+    return " ".join(quoted) + (" *" if goes_on else "")
 
 
 def hits(user_id: str, query: str, limit: int, offset: int) -> tuple[list[SearchHit], int]:
@@ -62,6 +68,4 @@ def hits(user_id: str, query: str, limit: int, offset: int) -> tuple[list[Search
 
 
 def _hit(session_id: str, message_id: str, title: str, snippet: str, timestamp: int) -> SearchHit:
-    return SearchHit(
-        session_id=session_id, message_id=message_id, title=title, snippet=snippet, timestamp=timestamp
-    )
+    return SearchHit(session_id=session_id, message_id=message_id, title=title, snippet=snippet, timestamp=timestamp)

@@ -88,9 +88,7 @@ def empty(user_id: str) -> list[ChatSession]:
 
 
 def delete_empty(older_than_ms: int) -> list[str]:
-    wanted = (
-        (SessionRow.updated_at < now_ms() - older_than_ms) & (SessionRow.draft == "") & _has_no_messages()
-    )
+    wanted = (SessionRow.updated_at < now_ms() - older_than_ms) & (SessionRow.draft == "") & _has_no_messages()
     ids = [id for (id,) in tuples(SessionRow.select(SessionRow.id).where(wanted).order_by(SessionRow.row))]
     SessionRow.delete().where(wanted).execute()
     return ids
@@ -105,5 +103,4 @@ def _has_no_messages() -> Any:
 
 
 def _found(match: str, user_id: str) -> Any:
-    by_title = SessionRow.row.in_(SQL(search.TITLES, (match,)))
-    return by_title | SessionRow.id.in_(SQL(search.SESSIONS_BY_CONTENT, (match, user_id, search.MOST)))
+    return SessionRow.row.in_(SQL(search.SESSIONS, (match, match, user_id, search.MOST)))

@@ -50,9 +50,7 @@ def begin(
         )
     )
     answer = messages.insert(_empty_answer(question, question.number + 1, model, now))
-    _touch(
-        session_id, now, model=model, draft="", title=session["title"] or title, next_number=answer.number + 1
-    )
+    _touch(session_id, now, model=model, draft="", title=session["title"] or title, next_number=answer.number + 1)
     return Turn(question=question, answer=answer, generation=_queue(answer, user_id, person, now))
 
 

@@ -33,13 +33,17 @@ class AnswerStream:
         self._reader = AnswerReader(fold_tags=fold_tags)
         self._model = model
         self._silence_s = silence_s
-        self._deadline = asyncio.get_running_loop().time() + silence_s
+        self._deadline = 0.0
         self._started = False
         self._failure: ModelError | None = None
 
     async def read(self) -> list[Chunk]:
-        """The next chunks, at least one; [] when the answer is complete."""
+        """The next chunks, at least one; [] when the answer is complete.
+
+        Only the engine's silence counts against it, not the time the caller takes between two reads.
+        """
         chunks: list[Chunk] = []
+        self._heard_something()
         while not chunks:
             if self._failure is not None:
                 raise self._failure
@@ -78,11 +82,14 @@ class AnswerStream:
     def _take_line(self, line: ChatLine, chunks: list[Chunk]) -> None:
         if line.error is not None:
             raise self._reported(words_of_value(line.error))
-        self._deadline = asyncio.get_running_loop().time() + self._silence_s
+        self._heard_something()
         self._started = True
         chunks.extend(self._reader.read(line))
         if line.done:
             self.done = line
+
+    def _heard_something(self) -> None:
+        self._deadline = asyncio.get_running_loop().time() + self._silence_s
 
     def _reported(self, text: str) -> ModelError:
         log.warning("Ollama broke off an answer of %s: %.500s", self._model, text)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from quart_chat.entities import LoadedModel
 from quart_chat.errors import ModelError, ModelTimeoutError
+from quart_chat.providers.ollama_http import CLOSE_S
 from quart_chat.providers.ollama_models import same_model
 
 PROMPT_TOKENS_PER_S = 10
@@ -91,8 +92,8 @@ class HeaderWatch:
 async def abandon(sending: asyncio.Task[httpx.Response], hang_up: Callable[[httpx.Response], Awaitable[None]]) -> None:
     """Ends a request whose headers nobody waits for any more."""
     sending.cancel()
-    await asyncio.wait({sending})
-    if not sending.cancelled() and sending.exception() is None:
+    await asyncio.wait({sending}, timeout=CLOSE_S)
+    if sending.done() and not sending.cancelled() and sending.exception() is None:
         await hang_up(sending.result())
 
 

@@ -13,7 +13,9 @@ from quart_chat.rendering.languages import LEXERS, fence_language
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
-MAX_COLOURED = 16_000
+MAX_COLOURED = 12_000
+MAX_LINE = 240
+"""The lexers' regular expressions take quadratic time on long hostile lines."""
 MAX_COLOURED_HTML = 120_000
 MAX_COLOURED_AT_ONCE = 3_000
 STEP_MS = 3.0
@@ -21,7 +23,7 @@ STEP_MS = 3.0
 
 def code_steps(code: str, language: str) -> Generator[None, None, str]:
     """Returns the block's HTML; yields every few milliseconds while colouring a long one."""
-    lexer = _lexer(language) if len(code) <= MAX_COLOURED else None
+    lexer = _lexer(language) if _is_ordinary(code, MAX_COLOURED) else None
     code = bidi_visible(code)
     if lexer is None:
         return _frame(escape(code, quote=False), language)
@@ -41,7 +43,7 @@ def code_steps(code: str, language: str) -> Generator[None, None, str]:
 def code_html(code: str, info: str, colour: bool = True) -> str:
     """The whole block at once, for code inside lists and quotes: only short code is coloured."""
     language = fence_language(info)
-    if colour and len(code) <= MAX_COLOURED_AT_ONCE and language.lower() in LEXERS:
+    if colour and language.lower() in LEXERS and _is_ordinary(code, MAX_COLOURED_AT_ONCE):
         return _coloured_block(code, language)
     return _frame(escape(bidi_visible(code), quote=False), language)
 
@@ -56,6 +58,10 @@ def warm_up_colours(language: str) -> None:
     lexer = _lexer(language)
     if lexer is not None:
         "".join(_coloured("x = 1\n", lexer))
+
+
+def _is_ordinary(code: str, most: int) -> bool:
+    return len(code) <= most and max(map(len, code.split("\n"))) <= MAX_LINE
 
 
 @lru_cache(maxsize=16)

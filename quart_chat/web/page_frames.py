@@ -25,11 +25,12 @@ class PageFrames:
         if since is None:
             return self._snapshot(document)
         deltas: list[Delta] = []
-        parts = [partial(f"m-{m.number}", "delete", "") for rev, m in document.removed if rev > since]
+        parts: list[str] = []
         for live in document.changed(since):
             parts += self._message(live, since, deltas)
         if document.header_rev > since:
             parts.append(partial("panel-header", "outerMorph", self._views.header(document)))
+            parts.append(partial("panel-empty", "outerMorph", self._views.empty(document)))
             parts.append(partial("panel-engine", "outerMorph", self._views.engine_beside(document)))
         if document.controls_rev > since:
             parts.append(partial("panel-controls", "outerMorph", self._views.controls(document)))

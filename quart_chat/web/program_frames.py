@@ -28,9 +28,6 @@ def session_frames(document: SessionDocument, since: int | None) -> list[Frame]:
     if since is None:
         return _snapshot(document)
     frames: list[Frame] = []
-    for rev, message in document.removed:
-        if rev > since:
-            frames.append((_event("message", "deleted", message_id=message.id), rev))
     for live in list(document.messages.values()):
         if max(live.text.marks.latest, live.thought.marks.latest, live.state_rev, live.phase_rev) > since:
             frames += _message(live, since)

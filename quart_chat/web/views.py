@@ -87,6 +87,9 @@ class PageViews:
             "first_number": first,
         }
 
+    def empty(self, document: SessionDocument) -> str:
+        return self._render("messages/_empty.html", session=document.session)
+
     def message(self, live: LiveMessage) -> str:
         return self._render("messages/_message.html", m=MessageView(live))
 

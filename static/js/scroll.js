@@ -8,14 +8,21 @@
     if (!box || !log) return;
     const hash = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     let stick = !hash || !log.contains(hash);
+    let fromEnd = null;
     const begun = () => log.querySelector('.msg');
 
     const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < near;
 
     const follow = () => {
-      if (stick && begun()) box.scrollTop = box.scrollHeight;
+      if (fromEnd !== null) box.scrollTop = box.scrollHeight - fromEnd;
+      else if (stick && begun()) box.scrollTop = box.scrollHeight;
+      fromEnd = null;
       jump.classList.toggle('shown', !atEnd());
     };
+
+    document.addEventListener('htmx:before:swap', ({ detail: { ctx } }) => { // earlier messages come in above what is read
+      if (ctx?.sourceElement?.closest('#older')) fromEnd = box.scrollHeight - box.scrollTop;
+    });
 
     box.addEventListener('scroll', () => {
       stick = atEnd();

@@ -14,7 +14,7 @@
   const show = (text, again) => {
     const region = document.getElementById('toasts');
     if (!region) return;
-    for (const old of region.children) if (old.querySelector('p')?.textContent === text) old.remove();
+    for (const old of [...region.children]) if (old.querySelector('p')?.textContent === text) old.remove();
     const toast = document.createElement('div'), said = document.createElement('p');
     toast.className = 'toast error';
     said.textContent = text;

@@ -93,6 +93,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._owner.connections.add(self)
+        self._owner.accepted += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.connections.discard(self)
@@ -155,6 +156,8 @@ class WireServer:
     def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.handler = handler
         self.connections: set[Connection] = set()
+        self.accepted = 0
+        """Connections so far, the closed ones included."""
         self.requests: list[Request] = []
         self.aborted: list[Request] = []
         self.failures: list[Exception] = []

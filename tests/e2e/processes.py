@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 STANDIN = (sys.executable, "-m", "tests.e2e.standin")
 PRODUCT = (sys.executable, "-m", "quart_chat", "serve")
 START_S = 15
+STOP_S = 10
 
 
 @dataclass
@@ -46,10 +47,11 @@ class Server:
         raise AssertionError(f"no {text!r} in {self.lines}; {(await self.process.stderr.read()).decode()}")
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float, str]:
-        """Sends the signal: exit code, seconds until the end, what was left on stderr."""
+        """Sends the signal: exit code, seconds until the end, what was left on stderr. Fails after STOP_S."""
         began = time.monotonic()
         self.process.send_signal(number)
-        rest, errors = await self.process.communicate()
+        async with asyncio.timeout(STOP_S):
+            rest, errors = await self.process.communicate()
         self.lines += rest.decode().splitlines()
         assert self.process.returncode is not None
         return self.process.returncode, time.monotonic() - began, errors.decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DIRECTORIES = ("quart_chat", "templates", "static", "tests", "bench", "docs", ".ci")
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".html", ".css", ".js", ".txt", ".yaml", ".yml", ""}
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/")
 
@@ -23,16 +23,12 @@ def links(page: Path) -> Iterator[str]:
 
 
 def files() -> list[Path]:
-    """What is or could be committed."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    paths = [ROOT / name for name in listed.split("\0") if name]
-    return [path for path in paths if path.suffix in TEXT_SUFFIXES and path.is_file() and path != Path(__file__)]
+    """Every text file of the repository except this one."""
+    below = (path for name in DIRECTORIES for path in (ROOT / name).rglob("*"))
+    beside = (path for path in ROOT.iterdir() if path.name != ".git")
+    return [
+        path for path in (*below, *beside) if path.suffix in TEXT_SUFFIXES and path.is_file() and path != Path(__file__)
+    ]
 
 
 def test_the_two_commands_start_the_readme() -> None:

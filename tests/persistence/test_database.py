@@ -1,13 +1,10 @@
-"""The database's threads: what is acknowledged, what a cancel does, what a failure touches."""
+"""The database's threads: what is acknowledged, what a cancel does, what a reader sees."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,57 +13,7 @@ from quart_chat.errors import StorageError
 from quart_chat.persistence.connection import current
 from quart_chat.persistence.database import Database
 from quart_chat.persistence.tables import SettingRow
-
-
-def put(key: str, value: str = "1") -> str:
-    SettingRow.insert(user_id="owner", key=key, value=value).execute()
-    return key
-
-
-def put_pair(key: str) -> None:
-    put(key + "/a")
-    put(key + "/b")
-
-
-def keys_in(path: Path) -> set[str]:
-    other = sqlite3.connect(path)
-    try:
-        return {key for (key,) in other.execute("SELECT key FROM setting")}
-    finally:
-        other.close()
-
-
-class Gate:
-    """A unit of work that holds the writer until it is opened, so that others gather behind it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._entered = asyncio.Event()
-        self._open = threading.Event()
-
-    def work(self) -> None:
-        self._loop.call_soon_threadsafe(self._entered.set)
-        assert self._open.wait(10)
-
-    async def entered(self) -> None:
-        async with asyncio.timeout(10):
-            await self._entered.wait()
-
-    def open(self) -> None:
-        self._open.set()
-
-
-async def behind_gate(database: Database, *works: Callable[[], object]) -> list[object]:
-    """The outcomes of `works`, which all waited together and so are one group."""
-    gate = Gate()
-    first = asyncio.create_task(database.write(gate.work))
-    await gate.entered()
-    tasks = [asyncio.create_task(database.write(work)) for work in works]
-    await asyncio.sleep(0)
-    gate.open()
-    await first
-    async with asyncio.timeout(10):
-        return await asyncio.gather(*tasks, return_exceptions=True)
+from tests.persistence.units_of_work import Gate, behind_gate, keys_in, put, put_pair
 
 
 async def test_an_acknowledged_write_is_in_the_file(database: Database, path: Path) -> None:
@@ -92,25 +39,6 @@ async def test_a_failing_unit_undoes_only_itself(database: Database, path: Path)
     assert isinstance(outcomes[1], ValueError)
     assert outcomes[2] == "after"
     assert keys_in(path) == {"before", "after"}
-
-
-async def test_a_refused_row_is_a_storage_error_and_hurts_no_neighbour(database: Database, path: Path) -> None:
-    outcomes = await behind_gate(database, lambda: put("k"), lambda: put("k"), lambda: put("l"))
-    assert isinstance(outcomes[1], StorageError)
-    assert not outcomes[1].retry
-    assert keys_in(path) == {"k", "l"}
-
-
-async def test_when_the_commit_fails_nobody_is_told_it_worked(database: Database, path: Path) -> None:
-    def orphan() -> None:
-        current.execute_sql("PRAGMA defer_foreign_keys = 1")
-        SettingRow.insert(user_id="nobody", key="orphan", value="1").execute()
-
-    outcomes = await behind_gate(database, lambda: put("a"), orphan, lambda: put("b"))
-    assert [type(outcome) for outcome in outcomes] == [StorageError] * 3
-    assert keys_in(path) == set()
-    await database.write(put, "next")
-    assert keys_in(path) == {"next"}
 
 
 async def test_a_cancelled_caller_in_the_queue_is_dropped_whole(database: Database, path: Path) -> None:
@@ -167,47 +95,6 @@ async def test_a_storm_of_cancels_loses_nothing_acknowledged_and_halves_nothing(
     assert 0 < len(acknowledged) < 2000
 
 
-async def test_a_full_disk_is_said_in_words_and_passes(database: Database, path: Path) -> None:
-    def set_limit(pages: int) -> None:
-        current.obj.run(f"PRAGMA max_page_count = {pages}").fetchall()
-
-    await database.write(set_limit, 1)
-    with pytest.raises(StorageError) as caught:
-        await database.write(put, "big", "x" * 1_000_000)
-    assert "full" in caught.value.message
-    assert caught.value.retry
-    await database.write(set_limit, 1_000_000)
-    await database.write(put, "small")
-    assert keys_in(path) == {"small"}
-
-
-async def test_a_lock_held_by_another_program_is_said_in_words_and_passes(database: Database, path: Path) -> None:
-    await database.write(lambda: current.obj.pragma("busy_timeout", 30))
-    other = sqlite3.connect(path, isolation_level=None)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError) as caught:
-            await database.write(put, "k")
-        assert "another program" in caught.value.message
-        other.execute("ROLLBACK")
-    finally:
-        other.close()
-    await database.write(put, "k")
-    assert keys_in(path) == {"k"}
-
-
-async def test_a_dead_writer_leaves_nobody_waiting(database: Database) -> None:
-    def dies() -> None:
-        raise SystemExit
-
-    outcomes = await behind_gate(database, lambda: put("a"), dies, lambda: put("b"))
-    assert [type(outcome) for outcome in outcomes] == [StorageError] * 3
-    async with asyncio.timeout(5):
-        with pytest.raises(StorageError):
-            await database.write(put, "c")
-    assert await database.read(lambda: SettingRow.select().count()) == 0
-
-
 async def test_a_read_cannot_write(database: Database, path: Path) -> None:
     with pytest.raises(StorageError):
         await database.read(put, "k")
@@ -254,20 +141,6 @@ async def test_close_completes_what_was_accepted_and_leaves_one_file(path: Path)
     assert [file.name for file in path.parent.iterdir()] == ["chat.db"]
 
 
-async def test_after_close_every_call_is_a_storage_error_and_close_does_nothing(path: Path) -> None:
-    async with Database(path) as database:
-        pass
-    await database.close()
-    for call in (database.read, database.write):
-        with pytest.raises(StorageError):
-            await call(put, "k")
-
-
-async def test_before_open_every_call_is_a_storage_error(path: Path) -> None:
-    with pytest.raises(StorageError):
-        await Database(path).read(put, "k")
-
-
 async def test_a_database_without_a_path_leaves_no_file() -> None:
     async with Database(None) as database:
         await database.write(put, "k")
@@ -287,20 +160,6 @@ async def test_pragmas_are_what_durability_needs(database: Database) -> None:
         return [current.obj.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys")]
 
     assert await database.write(pragmas) == ["wal", 2, 1]
-
-
-@pytest.mark.parametrize("what", ["text", "folder", "below a file"])
-async def test_what_cannot_be_opened_is_a_storage_error(tmp_path: Path, what: str) -> None:
-    path = tmp_path / "thing"
-    if what == "folder":
-        path.mkdir()
-    else:
-        path.write_text("This is no database, only words. " * 100)
-    database = Database(path / "chat.db" if what == "below a file" else path)
-    with pytest.raises(StorageError) as caught:
-        await database.open()
-    assert caught.value.message.endswith(".")
-    await database.close()
 
 
 async def test_two_hundred_writers_do_not_stall_the_loop(database: Database) -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quart_chat.entities import OWNER_ID, GenerationState
+from quart_chat.persistence.connection import current
 from quart_chat.persistence.database import Database
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.persistence.tables import MessageRow
@@ -43,6 +44,13 @@ async def test_search_follows_insert_checkpoint_end_edit_and_delete(
     assert await found(storage, "figs") == [turn.question.id]
     await storage.delete_session(session.id, OWNER_ID)
     assert await found(storage, "figs") == await found(storage, "spain") == []
+    await database.write(check_index)
+
+
+def check_index() -> None:
+    """An index that differs from the rows makes SQLite raise."""
+    for name in ("message_search", "session_search"):
+        current.execute_sql(f"INSERT INTO {name} ({name}, rank) VALUES ('integrity-check', 1)")
 
 
 async def test_clearing_forgets_the_messages_and_keeps_the_title(
@@ -93,6 +101,9 @@ async def test_hits_are_newest_first_marked_and_paged(
         ("^creme", True),
         ("brulee -", True),
         ("rulee", False),
+        ("plea", True),
+        ("pl", False),
+        ("creme please", True),
     ],
 )
 async def test_words_are_words_whatever_their_signs(
@@ -100,6 +111,14 @@ async def test_words_are_words_whatever_their_signs(
 ) -> None:
     turn = await ask(await new_session(), "crème brûlée, please")
     assert await found(storage, query) == ([turn.question.id] if finds else [])
+
+
+@pytest.mark.parametrize("query", ["東", "東京", "東京タ"])
+async def test_the_beginning_of_a_word_without_letters_of_ours_may_be_short(
+    storage: StorageManager, new_session: NewSession, ask: Ask, query: str
+) -> None:
+    turn = await ask(await new_session(), "東京タワー")
+    assert await found(storage, query) == [turn.question.id]
 
 
 @pytest.mark.parametrize("query", ["", "  ", '"', "*", "()", "- + ^ :", "\0", "🙂", "\ud800"])

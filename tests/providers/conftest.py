@@ -12,6 +12,6 @@ from tests.doubles.fake_ollama import FakeOllama
 
 @pytest.fixture
 async def client(fake_ollama: FakeOllama) -> AsyncIterator[OllamaClient]:
-    client = OllamaClient(fake_ollama.url, timeout_s=1.0, stuck_after_s=0.2, backoff_s=0.02)
+    client = OllamaClient(fake_ollama.url, timeout_s=0.6, stuck_after_s=0.1, backoff_s=0.02)
     yield client
     await client.close()

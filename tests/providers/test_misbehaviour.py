@@ -20,6 +20,7 @@ from quart_chat.providers.ollama import OllamaClient
 from tests.doubles.fake_ollama import FakeOllama
 from tests.doubles.misbehaviour import HUGE_BYTES, MISBEHAVIOURS
 from tests.doubles.script import HELLO, Script, split
+from tests.doubles.wire import Reply, Request, WireServer
 from tests.providers.helpers import Heard, ask, question
 
 BEGINNING = "".join(split(HELLO)[:3])
@@ -140,7 +141,7 @@ async def test_a_model_that_is_busy_with_our_own_answer_is_not_taken_for_dead(
         await first.held.wait()
         two = asyncio.create_task(ask(patient))
         polls = len(fake_ollama.seen("/api/ps"))
-        await fake_ollama.until(lambda: len(fake_ollama.seen("/api/ps")) >= polls + 6)
+        await fake_ollama.until(lambda: len(fake_ollama.seen("/api/ps")) >= polls + 30)
         first.resume.set()
         assert (await one).content == (await two).content == HELLO
     assert fake_ollama.engine.unloads == 0
@@ -150,11 +151,70 @@ async def test_a_model_that_is_busy_with_our_own_answer_is_not_taken_for_dead(
 async def test_a_model_that_is_only_loading_is_not_taken_for_dead(
     fake_ollama: FakeOllama, client: OllamaClient
 ) -> None:
-    fake_ollama.add_model("large", load_s=0.6)
+    fake_ollama.add_model("large", load_s=0.7)
     heard = await ask(client, question(model="large"))
     assert heard.content == HELLO
     assert heard.notices == []
-    assert heard.final.statistics.load_ms >= 600
+    assert heard.final.statistics.load_ms >= 700
+
+
+async def test_an_answer_is_not_held_up_by_asking_what_is_in_memory(
+    fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    fake_ollama.misbehave("hang_before_headers", times=100, path="/api/ps")
+    fake_ollama.answer(Script(prompt_s=0.3))
+    async with asyncio.timeout(2):
+        assert (await ask(client)).content == HELLO
+    assert fake_ollama.seen("/api/ps")
+
+
+@pytest.mark.parametrize("token", ["word ", ""])
+async def test_an_answer_may_take_longer_than_any_silence_may(token: str, fake_ollama: FakeOllama) -> None:
+    client = OllamaClient(fake_ollama.url, timeout_s=0.25)
+    fake_ollama.answer(Script(tokens=[token] * 6 + ["end"], rate=15))
+    heard = await ask(client)
+    assert heard.content == token * 6 + "end"
+    assert heard.reason == "stop"
+    await client.close()
+
+
+async def test_a_slow_reader_is_not_the_engines_fault(fake_ollama: FakeOllama) -> None:
+    client = OllamaClient(fake_ollama.url, timeout_s=0.1)
+    texts: list[object] = []
+    async for chunk in client.generate_response(question()):
+        if not texts:
+            await asyncio.sleep(0.2)
+        texts.append(chunk)
+    assert len(texts) == len(split(HELLO)) + 1
+    await client.close()
+
+
+@pytest.mark.parametrize("mode", ["cut_without_done", "cut_mid_line", "in_band_error", "garbage", None])
+async def test_what_could_have_become_a_tag_is_not_lost(
+    mode: str | None, fake_ollama: FakeOllama, client: OllamaClient
+) -> None:
+    fake_ollama.answer(Script(tokens=[" <", "thi"]))
+    if mode is not None:
+        fake_ollama.misbehave(mode)
+    heard = await ask(client)
+    assert heard.content == " <thi"
+    assert (heard.error is None) is (mode is None)
+
+
+async def test_an_error_as_the_first_line_is_told_like_an_error_status() -> None:
+    """Older servers begin every stream with 200."""
+
+    async def handler(request: Request, reply: Reply) -> None:
+        reply.stream()
+        await reply.part(b'{"error":"model requires more system memory (9 GiB) than is available"}\n')
+        reply.end()
+
+    async with WireServer(handler) as server:
+        client = OllamaClient(server.url)
+        heard = await ask(client)
+        await client.close()
+    assert type(heard.error) is ModelLoadError
+    assert "not enough memory for hello" in heard.error.message
 
 
 async def test_a_load_without_end_is_a_timeout(fake_ollama: FakeOllama) -> None:
@@ -169,18 +229,18 @@ async def test_a_load_without_end_is_a_timeout(fake_ollama: FakeOllama) -> None:
     await client.close()
 
 
-async def test_a_long_prompt_gets_the_time_it_needs(fake_ollama: FakeOllama, client: OllamaClient) -> None:
+async def test_a_long_prompt_gets_the_time_it_needs(fake_ollama: FakeOllama) -> None:
     """0.6 s is all that a short message gets here."""
+    client = OllamaClient(fake_ollama.url, timeout_s=5, stuck_after_s=0.2)
     fake_ollama.answer(Script(prompt_s=0.85))
     heard = await ask(client, question("word " * 32))
     assert heard.notices == []
     assert heard.content == HELLO
+    await client.close()
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"models":[{"size":"big"}]}', b"\xff"])
-async def test_an_engine_that_is_something_else_is_told_so(body: bytes, fake_ollama: FakeOllama) -> None:
-    from tests.doubles.wire import Reply, Request, WireServer
-
+async def test_an_engine_that_is_something_else_is_told_so(body: bytes) -> None:
     async def other(request: Request, reply: Reply) -> None:
         reply.whole(200, "text/html", body)
 

@@ -230,13 +230,21 @@ class TestStopping:
             await asyncio.wait({asking})
             await fake_ollama.until(lambda: len(fake_ollama.aborted) == 1)
 
-    async def test_a_whole_answer_leaves_its_connection_open_for_the_next(
+    async def test_a_whole_answer_leaves_its_connection_open_for_the_next(self, fake_ollama: FakeOllama) -> None:
+        client = OllamaClient(fake_ollama.url)
+        await ask(client)
+        await ask(client)
+        await client.close()
+        assert fake_ollama.accepted == 1
+        assert fake_ollama.aborted == []
+
+    async def test_a_failed_answer_closes_its_connection_though_its_error_is_kept(
         self, fake_ollama: FakeOllama, client: OllamaClient
     ) -> None:
-        await ask(client)
-        await ask(client)
-        assert len(fake_ollama.connections) == 1
-        assert fake_ollama.aborted == []
+        fake_ollama.misbehave("huge_line")
+        heard = await ask(client)
+        assert heard.error is not None
+        await fake_ollama.until(lambda: len(fake_ollama.aborted) == 1, within_s=1)
 
     async def test_cancelling_a_load_aborts_it(self, fake_ollama: FakeOllama, client: OllamaClient) -> None:
         fake_ollama.add_model("large", load_s=60)
@@ -267,6 +275,27 @@ class TestWhatIsKept:
         fake_ollama.add_model("hello", digest="f" * 64, capabilities=("completion", "vision"))
         assert "vision" in (await client.get_model_info("Hello")).capabilities
         assert len(fake_ollama.seen("/api/show")) == 3
+
+    async def test_what_is_no_longer_installed_is_forgotten(
+        self, fake_ollama: FakeOllama, client: OllamaClient
+    ) -> None:
+        await client.list_models()
+        fake_ollama.remove_model("hello")
+        await client.list_models()
+        fake_ollama.add_model("hello")
+        await client.list_models()
+        assert len(fake_ollama.seen("/api/show")) == 3
+
+    async def test_a_model_that_runs_elsewhere_is_listed_without_asking_for_more(self) -> None:
+        async def handler(request: Request, reply: Reply) -> None:
+            reply.json({"models": [{"name": "big:cloud", "remote_host": "https://ollama.com"}]})
+
+        async with WireServer(handler) as server:
+            client = OllamaClient(server.url)
+            (model,) = await client.list_models()
+            await client.close()
+        assert model.remote
+        assert len(server.requests) == 1
 
     async def test_a_failed_description_is_no_failed_list_and_is_tried_again(
         self, fake_ollama: FakeOllama, client: OllamaClient
