@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from quart_chat.config import Settings
 from quart_chat.entities import OWNER_ID, Parameters
 from quart_chat.persistence.storage import StorageManager
+from quart_chat.providers.ollama_models import normalise
 
 SETTING = "model_contexts"
 
@@ -24,12 +25,13 @@ class Contexts:
         self._sizes = {str(model): int(size) for model, size in stored.items()}
 
     def size(self, model: str) -> int | None:
-        return self._sizes.get(model)
+        return self._sizes.get(normalise(model))
 
     async def set(self, model: str, num_ctx: int | None) -> None:
-        sizes = {name: size for name, size in self._sizes.items() if name != model}
+        key = normalise(model)
+        sizes = {name: size for name, size in self._sizes.items() if name != key}
         if num_ctx is not None:
-            sizes[model] = num_ctx
+            sizes[key] = num_ctx
         if sizes != self._sizes:
             await self._storage.save_settings(OWNER_ID, {SETTING: sizes})
             self._sizes = sizes
@@ -43,5 +45,5 @@ class Contexts:
             temperature=settings.model_default_temperature if temperature is None else temperature,
             max_tokens=parameters.max_tokens or settings.model_default_max_tokens,
             top_p=parameters.top_p if parameters.top_p is not None else settings.model_default_top_p,
-            num_ctx=self._sizes.get(model),
+            num_ctx=self.size(model),
         )

@@ -12,6 +12,7 @@ from quart_chat.chat.phases import PhaseLine
 from quart_chat.chat.progress import Progress
 from quart_chat.chat.prompt import build_prompt, estimate_tokens
 from quart_chat.chat.turns import Ticket
+from quart_chat.chat.whole import whole
 from quart_chat.entities import (
     GenerationState,
     Message,
@@ -53,26 +54,34 @@ class GenerationRunner:
         self._contexts = contexts
 
     async def run(self, ticket: Ticket) -> None:
-        """Cancelled: the engine is stopped, the end is stored, then it returns (stopped by a person) or raises."""
+        """Cancelled: the engine is stopped, the end is stored, then it returns (stopped by a person) or raises.
+
+        Cancelled before it began: stays as it is stored, for the next start.
+        """
         generation = ticket.generation
         try:
             async with self._hub.session(generation.session_id, generation.user_id) as document:
-                if await self._storage.start_generation(generation.id, now_ms()):
-                    await self._run(ticket, document)
+                await self._run(ticket, document)
+            await self._estimates.refresh(generation.model)
         except NotFoundError:
             logger.info("generation %s: its session was deleted", generation.id)
-        await self._estimates.refresh(generation.model)
+        except StorageError as error:
+            logger.error("generation %s: %s", generation.id, error.message)
 
     async def _run(self, ticket: Ticket, document: SessionDocument) -> None:
         generation = ticket.generation
         progress = Progress(ticket)
         problem, cancelled = None, False
         try:
+            if not await self._storage.start_generation(generation.id, now_ms()):
+                return
             await self._produce(ticket, document, progress)
             state = GenerationState.COMPLETE
             problem = progress.remark()
         except asyncio.CancelledError:
             cancelled = not ticket.stopping
+            if cancelled and not progress.begun:
+                raise
             state = GenerationState.INTERRUPTED if cancelled else GenerationState.STOPPED
             if cancelled:
                 problem = Problem(code="INTERRUPTED", text="The server was stopped while this was being written.")
@@ -83,7 +92,7 @@ class GenerationRunner:
             logger.exception("generation %s failed", generation.id)
             state = GenerationState.FAILED
             problem = Problem(code="INTERNAL_ERROR", text="Something went wrong here. The log has the details.")
-        await asyncio.shield(asyncio.ensure_future(self._finish(ticket, document, progress, state, problem)))
+        await whole(self._finish(ticket, document, progress, state, problem))
         if cancelled:
             raise asyncio.CancelledError
 

@@ -11,18 +11,20 @@ from quart_chat.chat.queue import GenerationQueue
 from quart_chat.chat.shelf import Shelf
 from quart_chat.chat.titles import title_from
 from quart_chat.chat.turns import Ticket
+from quart_chat.chat.whole import done_whole
 from quart_chat.config import Settings
 from quart_chat.entities import (
     ChatSession,
     Generation,
     GenerationState,
     Message,
+    Parameters,
     Problem,
     Turn,
     new_id,
     now_ms,
 )
-from quart_chat.errors import InvalidInputError, ModelError
+from quart_chat.errors import InvalidInputError, ModelError, QueueFullError, RateLimitError
 from quart_chat.live.hub import Hub
 from quart_chat.live.session import SessionDocument
 from quart_chat.persistence.storage import StorageManager
@@ -32,7 +34,8 @@ MAX_CLIENT_ID = 64
 
 
 class ChatManager:
-    """Methods return when the database has it; what tabs see changes in the same step.
+    """Methods return when the database has it; what tabs see changes in the same step. A caller that is cancelled
+    has done it whole or not at all.
 
     `user_id` owns the session, `person` is whose turn in the queue it takes (with sign-in off one owner, several
     people). All raise NotFoundError for what is not there or somebody else's.
@@ -59,11 +62,13 @@ class ChatManager:
         self._settings = settings
 
     async def create_session(self, user_id: str, *, model: str) -> ChatSession:
-        """A new session, or one that is empty and that nobody looks at."""
+        """A new session, or one that is as good as new and that nobody looks at."""
         for session in await self._storage.find_empty_sessions(user_id):
             document = self._hub.loaded(session.id)
-            if not session.draft and (document is None or document.idle):
-                return session
+            if _is_untouched(session) and (document is None or document.idle):
+                if not model or session.model == model:
+                    return session
+                return await self.update_session(session.id, user_id, {"model": model})
         now = now_ms()
         session = await self._storage.create_session(
             ChatSession(id=new_id(), user_id=user_id, model=model, created_at=now, updated_at=now)
@@ -71,6 +76,7 @@ class ChatManager:
         await self._shelf.refresh(user_id)
         return session
 
+    @done_whole
     async def send_message(
         self,
         session_id: str,
@@ -91,16 +97,22 @@ class ChatManager:
         async with self._hub.session(session_id, user_id) as document:
             model = self._usable_model(model or document.session.model)
             await self._estimates.prepare(model)
-            with self._queue.reserve(person):
-                turn = await self._storage.begin_turn(
-                    session_id,
-                    user_id,
-                    content=content,
-                    client_id=client_id or new_id(),
-                    model=model,
-                    person=person,
-                    title=title_from(content),
-                )
+            try:
+                with self._queue.reserve(person):
+                    turn = await self._storage.begin_turn(
+                        session_id,
+                        user_id,
+                        content=content,
+                        client_id=client_id or new_id(),
+                        model=model,
+                        person=person,
+                        title=title_from(content),
+                    )
+            except (QueueFullError, RateLimitError):
+                seen = await self._storage.find_turn(session_id, user_id, client_id) if client_id else None
+                if seen is None:
+                    raise
+                turn = seen
             if turn.created:
                 document.put(turn.question)
                 self._enqueue(document, turn, who)
@@ -108,6 +120,7 @@ class ChatManager:
         await self._shelf.refresh(user_id)
         return turn
 
+    @done_whole
     async def answer_again(
         self, message_id: str, user_id: str, *, person: str, continues: bool = False, who: str = ""
     ) -> Turn:
@@ -123,14 +136,16 @@ class ChatManager:
         await self._shelf.refresh(user_id)
         return turn
 
+    @done_whole
     async def stop(self, generation_id: str, user_id: str) -> Generation:
         """Stop one that waits or runs; what it has written stays. Idempotent."""
         generation = await self._storage.get_generation(generation_id, user_id)
         async with self._hub.session(generation.session_id, user_id) as document:
-            if await self._queue.stop(generation_id):
-                message = await self._storage.finish_generation(generation_id, GenerationState.STOPPED)
-                if message is not None:
-                    document.put(message)
+            await self._queue.stop(generation_id)
+            # Changes nothing where it ran far enough to store its own end.
+            message = await self._storage.finish_generation(generation_id, GenerationState.STOPPED)
+            if message is not None:
+                document.put(message)
         return await self._storage.get_generation(generation_id, user_id)
 
     async def get_history(
@@ -145,6 +160,7 @@ class ChatManager:
         live = document.messages
         return [live[m.id].whole if m.id in live and live[m.id].growing else m for m in messages]
 
+    @done_whole
     async def clear(self, session_id: str, user_id: str) -> int:
         """Delete every message; a running answer is stopped first. Returns how many there were."""
         async with self._hub.session(session_id, user_id) as document:
@@ -154,20 +170,24 @@ class ChatManager:
         await self._shelf.refresh(user_id)
         return deleted
 
+    @done_whole
     async def delete_session(self, session_id: str, user_id: str) -> None:
         async with self._hub.session(session_id, user_id) as document:
             await self._stop_running(document, user_id)
             await self._storage.delete_session(session_id, user_id)
             document.mark_deleted()
+            self._hub.forget(session_id)
         await self._shelf.refresh(user_id)
 
+    @done_whole
     async def update_session(self, session_id: str, user_id: str, changes: Mapping[str, Any]) -> ChatSession:
         """Any of title, model, system_prompt, parameters, think. `num_ctx` is the model's, not the session's."""
         async with self._hub.session(session_id, user_id) as document:
             if "model" in changes:
                 self._usable_model(changes["model"])
+            before = document.session.parameters.num_ctx
             session = await self._storage.update_session(session_id, user_id, **changes)
-            if "parameters" in changes:
+            if session.parameters.num_ctx != before:
                 await self._contexts.set(session.model, session.parameters.num_ctx)
             document.set_session(session)
         await self._shelf.refresh(user_id)
@@ -220,3 +240,8 @@ class ChatManager:
             )
         if client_id is not None and not 0 < len(client_id) <= MAX_CLIENT_ID:
             raise InvalidInputError("The client id is empty or too long.", {"client_id": "1 to 64 characters"})
+
+
+def _is_untouched(session: ChatSession) -> bool:
+    made = (session.title, session.system_prompt, session.draft, session.parameters, session.think)
+    return made == ("", "", "", Parameters(), None)

@@ -53,6 +53,7 @@ class GenerationQueue:
         self._max_per_person = max_waiting_per_person
         self._lanes: dict[str, _Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cancelled: set[str] = set()
         self._promised: dict[str, int] = {}
         self._closed = False
 
@@ -109,11 +110,8 @@ class GenerationQueue:
                     return True
             if generation_id in lane.running:
                 lane.running[generation_id].stopping = True
-        task = self._tasks.get(generation_id)
-        if task is not None:
-            await asyncio.sleep(0)  # a task cancelled before its first step would never reach its own clean-up
-            task.cancel()
-            await asyncio.wait([task])
+        if generation_id in self._tasks:
+            await self._end([generation_id])
         return False
 
     def entries(self) -> tuple[QueueEntry, ...]:
@@ -131,11 +129,18 @@ class GenerationQueue:
     async def close(self) -> None:
         """Stop everything that runs; what waits stays queued in the database for the next start."""
         self._closed = True
-        await asyncio.sleep(0)
-        for task in self._tasks.values():
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
+        await self._end(list(self._tasks))
+
+    async def _end(self, generation_ids: list[str]) -> None:
+        """Each is cancelled once: a second cancel would cut short what the first one cleans up."""
+        await asyncio.sleep(0)  # a task cancelled before its first step would never reach its own clean-up
+        tasks = {id: task for id in generation_ids if (task := self._tasks.get(id)) is not None}
+        for generation_id, task in tasks.items():
+            if generation_id not in self._cancelled:
+                self._cancelled.add(generation_id)
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks.values())
 
     def _lane(self, model: str) -> _Lane:
         provider = self._providers.for_model(model)
@@ -164,6 +169,7 @@ class GenerationQueue:
         finally:
             lane.running.pop(ticket.id, None)
             self._tasks.pop(ticket.id, None)
+            self._cancelled.discard(ticket.id)
             self._serve(lane)
             if not self._closed:
                 self._on_change()

@@ -88,7 +88,10 @@ class SessionDocument(Document):
         self.floor = self.controls_rev = self.touch()
 
     def mark_deleted(self) -> None:
+        """Every viewer is woken at once: whoever forgets a document ends its ticking."""
         self.deleted_rev = self.touch()
+        for viewer in self.viewers:
+            viewer.wake.set()
 
     def advance(self) -> bool:
         more = False

@@ -101,6 +101,10 @@ class StorageManager:
             title=title,
         )
 
+    async def find_turn(self, session_id: str, user_id: str, client_id: str) -> Turn | None:
+        """The turn that `client_id` has begun in this session, as it stands after every `begin_turn` called before."""
+        return await self._database.write(turns.seen, session_id, user_id, client_id)
+
     async def begin_retry(self, message_id: str, user_id: str, *, model: str, person: str) -> Turn:
         """Another answer to the same question; an answer without any text is written anew in its place.
 

@@ -54,6 +54,11 @@ def begin(
     return Turn(question=question, answer=answer, generation=_queue(answer, user_id, person, now))
 
 
+def seen(session_id: str, user_id: str, client_id: str) -> Turn | None:
+    sessions.owned(session_id, user_id)
+    return _seen(session_id, client_id)
+
+
 def retry(message_id: str, user_id: str, *, model: str, person: str) -> Turn:
     old, question = _last_answer(message_id, user_id)
     now = now_ms()

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
-import httpx
-
 from quart_chat.entities import LoadedModel, ModelInfo
 from quart_chat.errors import ModelError
 from quart_chat.providers.base import ChatRequest, Chunk, FinalChunk, NoticeChunk
+from quart_chat.providers.ollama_call import Call
 from quart_chat.providers.ollama_chat import estimated_tokens, final_chunk, looks_cut, rough_tokens
 from quart_chat.providers.ollama_http import OllamaWire
 from quart_chat.providers.ollama_models import normalise, same_model
@@ -83,20 +82,20 @@ class OllamaClient:
         """As `Provider` promises. Notices: `restarted` before the answer, `truncated` just before its end."""
         think = bool(request.think) and await self._shelf.thinks(request.model)
         opening = self._opening(request, think)
-        response: httpx.Response | None = None
+        call: Call | None = None
         with self._counted(request.model):
             try:
-                while (response := await opening.headers()) is None:
+                while (call := await opening.answered()) is None:
                     yield restarted_notice(request.model)
                 stream = AnswerStream(
-                    response, model=request.model, fold_tags=not opening.think, silence_s=self._timeout_s
+                    call.response, model=request.model, fold_tags=not opening.think, silence_s=self._timeout_s
                 )
                 while chunks := await stream.read():
                     for chunk in chunks:
                         yield chunk
             finally:
-                if response is not None:
-                    await self._wire.hang_up(response)
+                if call is not None:
+                    await self._wire.hang_up(call)
         if stream.done is not None:
             final = final_chunk(stream.done)
             if await self._was_cut(request, final):

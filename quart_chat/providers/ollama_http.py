@@ -1,19 +1,20 @@
-"""The wire to Ollama: one connection pool, httpx's failures turned into ours, streams that really close."""
+"""The wire to Ollama: short requests over shared connections, long ones each on its own, failures as our errors."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import httpx
 import msgspec
 
 from quart_chat.errors import EngineBusyError, EngineUnavailableError, ModelError
+from quart_chat.providers.ollama_call import JSON_HEADERS, TRANSPORT_ERRORS, Call, read_all
 from quart_chat.providers.ollama_errors import error_from_answer
+from quart_chat.providers.owned_tasks import OwnedTasks, outcome
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,8 @@ T = TypeVar("T")
 
 CONNECT_S = 5.0
 WRITE_S = 60.0
-CLOSE_S = 2.0
 BODY_LIMIT = 32 * 1024 * 1024
 ERROR_LIMIT = 64 * 1024
-TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
-JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class UnreachableError(EngineUnavailableError):
@@ -41,9 +39,11 @@ class OllamaWire:
     def __init__(self, base_url: str, *, retries: int = 0, backoff_s: float = 0.2) -> None:
         self.base_url = base_url.rstrip("/")
         self._pauses_s = tuple(backoff_s * 2**n for n in range(retries))
+        self._tls: ssl.SSLContext | None = None
         self._client: httpx.AsyncClient | None = None
         self._closed = False
-        self._closing: set[asyncio.Task[None]] = set()
+        self._asking = OwnedTasks()
+        self._closing = OwnedTasks()
 
     @property
     def shown_url(self) -> str:
@@ -52,18 +52,43 @@ class OllamaWire:
         return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
     async def get(self, path: str, shape: type[T], *, timeout_s: float) -> T:
-        """Raises `TimeoutError`, as `post` does, after `timeout_s`: only the caller knows what that means."""
-        return await self._ask("GET", path, None, shape, timeout_s, "")
+        """For quick requests. Raises `TimeoutError` after `timeout_s`: only the caller knows what that means.
+
+        A caller that is cancelled leaves the request to its end: cancelled in the wrong moment, it would cost a
+        connection for ever.
+        """
+        return await outcome(self._asking.start(self._ask("GET", path, None, shape, timeout_s, "")))
 
     async def post(self, path: str, body: bytes, shape: type[T], *, timeout_s: float, model: str = "") -> T:
-        return await self._ask("POST", path, body, shape, timeout_s, model)
+        """As `get`."""
+        return await outcome(self._asking.start(self._ask("POST", path, body, shape, timeout_s, model)))
 
-    async def send(self, path: str, body: bytes) -> httpx.Response:
-        """Sends a request and returns at its headers, however long that takes; the caller must `hang_up`."""
-        client = self._ready()
+    async def post_long(self, path: str, body: bytes, shape: type[T], *, timeout_s: float, model: str) -> T:
+        """As `post`, but cancelling it closes its connection, which tells the engine to stop."""
+        call = self.call(path, body)
         try:
-            request = client.build_request("POST", path, content=body, headers=JSON_HEADERS)
-            return await client.send(request, stream=True)
+            async with asyncio.timeout(timeout_s):
+                data = await self.body_of(await self.headers_of(call))
+        finally:
+            await self.hang_up(call)
+        return _read(call.response, data, shape, model)
+
+    def call(self, path: str, body: bytes) -> Call:
+        """Not sent yet. Whoever makes one must `hang_up`."""
+        if self._closed:
+            raise EngineUnavailableError("The connection to Ollama has been closed.")
+        return Call(self._new_client(), path, body)
+
+    async def headers_of(self, call: Call) -> httpx.Response:
+        try:
+            return await call.headers()
+        except TRANSPORT_ERRORS as error:
+            raise self.unavailable(error) from error
+
+    async def body_of(self, response: httpx.Response) -> bytes:
+        """All of it, cut where it is longer than it can mean anything."""
+        try:
+            return await read_all(response, BODY_LIMIT if response.status_code == 200 else ERROR_LIMIT)
         except TRANSPORT_ERRORS as error:
             raise self.unavailable(error) from error
 
@@ -77,20 +102,14 @@ class OllamaWire:
             await asyncio.sleep(pause_s)
         return await ask()
 
-    async def hang_up(self, response: httpx.Response) -> None:
-        """Closes a stream even if the caller is being cancelled, and waits for it, at most `CLOSE_S`."""
-        await self.shielded(_close(response))
-
-    async def shielded(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        await asyncio.shield(task)
+    async def hang_up(self, call: Call, sending: asyncio.Task[httpx.Response] | None = None) -> None:
+        """Closes a call, also while the caller is being cancelled; `sending` is ended first."""
+        await asyncio.shield(self._closing.start(_hang_up(call, sending)))
 
     async def close(self) -> None:
         self._closed = True
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._asking.cancel()
+        await self._closing.wait()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -104,35 +123,35 @@ class OllamaWire:
         return EngineUnavailableError(f"The connection to Ollama at {self.shown_url} broke.")
 
     async def _ask(self, method: str, path: str, body: bytes | None, shape: type[T], timeout_s: float, model: str) -> T:
-        client = self._ready()
+        client = self._shared()
+        headers = JSON_HEADERS if body else None
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                client.stream(method, path, content=body, headers=JSON_HEADERS if body else None) as response,
+                client.stream(method, path, content=body, headers=headers) as response,
             ):
-                data = await read_all(response, BODY_LIMIT if response.status_code == 200 else ERROR_LIMIT)
+                data = await self.body_of(response)
         except TRANSPORT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 raise
             raise self.unavailable(error) from error
-        if response.status_code != 200:
-            raise error_from_answer(response.status_code, content_type(response), data, model)
-        return _decoded(data, shape)
+        return _read(response, data, shape, model)
 
-    def _ready(self) -> httpx.AsyncClient:
+    def _shared(self) -> httpx.AsyncClient:
         if self._closed:
             raise EngineUnavailableError("The connection to Ollama has been closed.")
         if self._client is None:
-            self._client = self._build()
+            self._client = self._new_client()
         return self._client
 
-    def _build(self) -> httpx.AsyncClient:
+    def _new_client(self) -> httpx.AsyncClient:
+        if self._tls is None:
+            self._tls = _tls_for(self.base_url)
         try:
             return httpx.AsyncClient(
                 base_url=self.base_url,
                 trust_env=False,
-                # reading the system's certificates takes tens of milliseconds, and http has no use for them
-                verify=ssl.create_default_context() if self.base_url.lower().startswith("https:") else False,
+                verify=self._tls,
                 headers={"Accept-Encoding": "identity"},
                 timeout=httpx.Timeout(connect=CONNECT_S, read=None, write=WRITE_S, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
@@ -145,35 +164,24 @@ def content_type(response: httpx.Response) -> str:
     return str(response.headers.get("content-type", ""))
 
 
-async def read_all(response: httpx.Response, limit: int) -> bytes:
-    """The body, cut at `limit`."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size >= limit:
-            break
-    return b"".join(parts)[:limit]
+def _tls_for(url: str) -> ssl.SSLContext:
+    """Reading the system's certificates takes tens of milliseconds, and plain http has no use for them."""
+    if url.lower().startswith("https:"):
+        return ssl.create_default_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-async def drain(parts: AsyncIterator[bytes], limit_s: float) -> None:
-    """Reads to the end of a body whose answer is complete, so that the connection can be used again."""
-    with contextlib.suppress(*TRANSPORT_ERRORS):
-        async with asyncio.timeout(limit_s):
-            async for _ in parts:
-                continue
+async def _hang_up(call: Call, sending: asyncio.Task[httpx.Response] | None) -> None:
+    if sending is not None and not sending.done():
+        sending.cancel()
+    await call.close()
+    if sending is not None:
+        await asyncio.wait({sending})
 
 
-async def _close(response: httpx.Response) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await response.aclose()
-    except TRANSPORT_ERRORS as error:
-        log.debug("closing a stream: %s: %s", type(error).__name__, error)
-
-
-def _decoded(data: bytes, shape: type[T]) -> T:
+def _read(response: httpx.Response, data: bytes, shape: type[T], model: str) -> T:
+    if response.status_code != 200:
+        raise error_from_answer(response.status_code, content_type(response), data, model)
     try:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

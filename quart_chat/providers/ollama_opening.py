@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import httpx
 
-from quart_chat.errors import EngineUnavailableError, ModelError, ModelTimeoutError
+from quart_chat.errors import ModelError, ModelTimeoutError
 from quart_chat.providers.base import ChatRequest, NoticeChunk
+from quart_chat.providers.ollama_call import Call
 from quart_chat.providers.ollama_chat import chat_body
 from quart_chat.providers.ollama_errors import error_from_answer, is_no_thinking
-from quart_chat.providers.ollama_http import ERROR_LIMIT, TRANSPORT_ERRORS, OllamaWire, content_type, read_all
+from quart_chat.providers.ollama_http import OllamaWire, content_type
 from quart_chat.providers.ollama_shelf import QUICK_S, OllamaShelf
-from quart_chat.providers.ollama_watch import HeaderWatch, Patience, StuckError, abandon
+from quart_chat.providers.ollama_watch import HeaderWatch, Patience, StuckError
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class Opening:
         self._alone = alone
         self._restarted = False
 
-    async def headers(self) -> httpx.Response | None:
-        """The response to read from, which the caller must hang up.
+    async def answered(self) -> Call | None:
+        """The call whose response is to be read, which the caller must hang up.
 
         None, once: the model held a dead slot and was unloaded; ask again.
         """
@@ -52,36 +53,37 @@ class Opening:
             await self._restart()
             return None
 
-    async def _accepted(self) -> httpx.Response:
-        response = await self._sent()
+    async def _accepted(self) -> Call:
+        call = self._wire.call("/api/chat", self._body)
+        response = await self._first_sign(call)
         if response.status_code == 200:
-            return response
+            return call
         try:
             body = await self._error_body(response)
         finally:
-            await self._wire.hang_up(response)
+            await self._wire.hang_up(call)
         if self.think and is_no_thinking(response.status_code, body):
             self.think = False
             self._body = chat_body(self._request, think=False)
             return await self._accepted()
         raise error_from_answer(response.status_code, content_type(response), body, self._request.model)
 
-    async def _sent(self) -> httpx.Response:
-        sending = asyncio.create_task(self._wire.send("/api/chat", self._body))
+    async def _first_sign(self, call: Call) -> httpx.Response:
+        sending = asyncio.create_task(self._wire.headers_of(call))
         watch = HeaderWatch(self._request.model, self._patience, running=self._shelf.running, alone=self._alone)
         try:
             await watch.wait(sending)
             return sending.result()
         except BaseException:
-            await self._wire.shielded(abandon(sending, self._wire.hang_up))
+            await self._wire.hang_up(call, sending)
             raise
 
     async def _error_body(self, response: httpx.Response) -> bytes:
         try:
             async with asyncio.timeout(QUICK_S):
-                return await read_all(response, ERROR_LIMIT)
-        except TRANSPORT_ERRORS as error:
-            raise EngineUnavailableError("The connection to Ollama broke.") from error
+                return await self._wire.body_of(response)
+        except TimeoutError:
+            return b""  # the status has to do
 
     async def _restart(self) -> None:
         name = self._request.model

@@ -25,6 +25,7 @@ from quart_chat.providers.ollama_models import (
     read_show,
     with_shown,
 )
+from quart_chat.providers.owned_tasks import OwnedTasks, outcome
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class OllamaShelf:
         self._shown: dict[str, ShownModel] = {}
         self._known: dict[str, ModelInfo] = {}
         self._known_at = float("-inf")
+        self._asking = OwnedTasks()
         self._asking_ps: asyncio.Task[list[LoadedModel]] | None = None
 
     async def version(self) -> str:
@@ -82,21 +84,14 @@ class OllamaShelf:
     async def running(self) -> list[LoadedModel]:
         """However many ask, one request is under way; all get its answer."""
         if self._asking_ps is None or self._asking_ps.done():
-            self._asking_ps = asyncio.create_task(self._ps())
-            self._asking_ps.add_done_callback(_observe)
-        asking = self._asking_ps
-        try:
-            return await asyncio.shield(asking)
-        except asyncio.CancelledError:
-            if asking.cancelled() and not _being_cancelled():
-                raise EngineUnavailableError("The connection to Ollama has been closed.") from None
-            raise
+            self._asking_ps = self._asking.start(self._ps())
+        return await outcome(self._asking_ps)
 
     async def load(self, name: str, *, num_ctx: int | None, keep_alive: int | str | None) -> int:
         body = load_body(name, num_ctx=num_ctx, keep_alive=keep_alive)
         started = time.monotonic()
         try:
-            line = await self._wire.retried(lambda: self._post(name, body, self._load_timeout_s))
+            line = await self._wire.retried(lambda: self._load(name, body))
         except TimeoutError:
             raise ModelTimeoutError(f"{name} took too long to load.") from None
         _raise_error(line, name)
@@ -105,18 +100,17 @@ class OllamaShelf:
     async def unload(self, name: str) -> None:
         body = load_body(name, num_ctx=None, keep_alive=0)
         try:
-            line = await self._post(name, body, QUICK_S)
+            line = await self._wire.post("/api/chat", body, ChatLine, timeout_s=QUICK_S, model=name)
         except TimeoutError:
             raise self._silent() from None
         _raise_error(line, name)
 
     async def close(self) -> None:
-        if self._asking_ps is not None:
-            self._asking_ps.cancel()
-            await asyncio.wait({self._asking_ps})
+        await self._asking.cancel()
 
-    async def _post(self, name: str, body: bytes, timeout_s: float) -> ChatLine:
-        return await self._wire.post("/api/chat", body, ChatLine, timeout_s=timeout_s, model=name)
+    async def _load(self, name: str, body: bytes) -> ChatLine:
+        timeout_s = self._load_timeout_s
+        return await self._wire.post_long("/api/chat", body, ChatLine, timeout_s=timeout_s, model=name)
 
     async def _tags(self) -> list[ModelInfo]:
         tags = await self._quick("/api/tags", Tags, LIST_S)
@@ -164,14 +158,3 @@ class OllamaShelf:
 def _raise_error(line: ChatLine, name: str) -> None:
     if line.error is not None:
         raise error_from_words(words_of_value(line.error), name)
-
-
-def _observe(task: asyncio.Task[list[LoadedModel]]) -> None:
-    """An answer that nobody waited for any more is not an unnoticed failure."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.debug("asking what is in memory: %s", error)
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

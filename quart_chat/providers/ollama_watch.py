@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from quart_chat.entities import LoadedModel
 from quart_chat.errors import ModelError, ModelTimeoutError
-from quart_chat.providers.ollama_http import CLOSE_S
 from quart_chat.providers.ollama_models import same_model
 
 PROMPT_TOKENS_PER_S = 10
@@ -87,14 +86,6 @@ class HeaderWatch:
             return any(same_model(model.name, self._model) for model in await self._running())
         except ModelError:
             return False  # the request itself will tell what is wrong
-
-
-async def abandon(sending: asyncio.Task[httpx.Response], hang_up: Callable[[httpx.Response], Awaitable[None]]) -> None:
-    """Ends a request whose headers nobody waits for any more."""
-    sending.cancel()
-    await asyncio.wait({sending}, timeout=CLOSE_S)
-    if sending.done() and not sending.cancelled() and sending.exception() is None:
-        await hang_up(sending.result())
 
 
 async def _done(sending: asyncio.Task[httpx.Response], timeout_s: float) -> bool:

@@ -49,7 +49,7 @@ def _html(segment: Segment, references: References, growing: bool = False) -> st
 
 
 def define_references(segment: Segment, references: References) -> bool:
-    """Adds the link definitions that a finished piece makes; True when there were new ones. The first one counts."""
+    """Adds the link definitions that a finished piece makes; True when there were new ones."""
     if segment.kind != "markdown" or not _DEFINES.search(segment.source) or len(references) >= MAX_REFERENCES:
         return False
     env: dict[str, Any] = {"references": {}}
@@ -70,8 +70,7 @@ def may_define_references(text: str) -> bool:
 
 
 def next_number(segment: Segment) -> int:
-    """The number that an item would have which continues the ordered list that a piece ends with; 0: it ends with
-    none."""
+    """The number of an item that would continue the ordered list that a piece ends with; 0: there is none."""
     if not _ENDS_NUMBERED.search(segment.source):
         return 0
     tokens: list[Token] = []

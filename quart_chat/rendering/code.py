@@ -124,7 +124,4 @@ def _load_lexer(name: str) -> Lexer | None:
     return get_lexer_by_name(name, stripnl=False, ensurenl=False)
 
 
-_BIDI = {
-    code: f"⟦U+{code:04X}⟧"
-    for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+_BIDI = {code: f"⟦U+{code:04X}⟧" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}

@@ -1,4 +1,4 @@
-"""The Markdown we speak: CommonMark with tables, strikethrough and task lists, without HTML, images and styles."""
+"""The Markdown we speak: CommonMark with tables, strikethrough and tasks, without HTML, images and styles."""
 
 from __future__ import annotations
 
@@ -18,36 +18,16 @@ from quart_chat.rendering.code import bidi_visible, code_html
 HEADING_SHIFT = 2
 """A message stands below the page's own headings."""
 MAX_NESTING = 20
+BLOCKS = ("blockquote", "code", "fence", "heading", "hr", "lheading", "list", "reference", "table")
+INLINES = (
+    *("autolink", "backticks", "balance_pairs", "emphasis", "entity", "escape"),
+    *("fragments_join", "image", "link", "newline", "strikethrough"),
+)
 
 
 def make_parser() -> MarkdownIt:
-    parser = MarkdownIt(
-        "zero", {"html": False, "linkify": False, "typographer": False, "maxNesting": MAX_NESTING}
-    )
-    parser.enable(
-        [
-            "blockquote",
-            "code",
-            "fence",
-            "heading",
-            "hr",
-            "lheading",
-            "list",
-            "reference",
-            "table",
-            "autolink",
-            "backticks",
-            "emphasis",
-            "entity",
-            "escape",
-            "image",
-            "link",
-            "newline",
-            "strikethrough",
-            "balance_pairs",
-            "fragments_join",
-        ]
-    )
+    parser = MarkdownIt("zero", {"html": False, "linkify": False, "typographer": False, "maxNesting": MAX_NESTING})
+    parser.enable([*BLOCKS, *INLINES])
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # _links decides, and keeps the text
     parser.core.ruler.push("house_rules", _house_rules)
     rules = {"fence": _fence, "code_block": _fence, "code_inline": _code_inline, "image": _image}
@@ -136,9 +116,7 @@ def _raw(html: str) -> Token:
     return token
 
 
-def _fence(
-    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
-) -> str:
+def _fence(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     token = tokens[index]
     is_open = bool(env.get("growing")) and index >= len(tokens) - _closing(tokens) - 1
     return code_html(token.content, token.info, colour=not is_open)
@@ -155,17 +133,13 @@ def _code_inline(self: RendererHTML, tokens: Sequence[Token], index: int, option
     return f"<code>{escape(bidi_visible(tokens[index].content), quote=False)}</code>"
 
 
-def _image(
-    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
-) -> str:
+def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     """An image is never loaded; it is a link that says where it would lead."""
     token = tokens[index]
     url = str(token.attrs.get("src", ""))
     host = _host(url) if not _MAIL.match(url) else ""
     alt = self.renderInlineAsText(token.children, options, env) if token.children else ""
-    text = escape(
-        " ".join(part for part in ("🖼", alt.strip(), f"({host})" if host else "") if part), quote=False
-    )
+    text = escape(" ".join(part for part in ("🖼", alt.strip(), f"({host})" if host else "") if part), quote=False)
     if not host or token.meta.get("within_link"):
         return text
     return f'<a href="{escape(url)}">{text}</a>'

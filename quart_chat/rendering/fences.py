@@ -53,9 +53,7 @@ class Fence:
         """Matches the closing line, or, inside a list, nothing in front of a line that left the item."""
         mark = f"{re.escape(self.mark)}{re.escape(self.mark[0])}*[ \\t]{{0,200}}\\n"
         if self.offset:
-            return re.compile(
-                rf"^(?: {{{self.offset},}}{mark}| {{0,{self.offset - 1}}}(?=[^ \t\n]))", re.MULTILINE
-            )
+            return re.compile(rf"^(?: {{{self.offset},}}{mark}| {{0,{self.offset - 1}}}(?=[^ \t\n]))", re.MULTILINE)
         return re.compile(rf"^ {{0,3}}{mark}", re.MULTILINE)
 
     def code(self, text: str) -> str:

@@ -1,6 +1,6 @@
 """Which names a code fence may give to which highlighter; anything else is shown without colours.
 
-Only lexers that stay fast on hostile input are listed (measured: xml, lua, julia and cpp-like raw strings are not).
+Only lexers that stay fast on hostile input are listed (html, xml, lua, julia, rust and c++ do not).
 """
 
 from __future__ import annotations

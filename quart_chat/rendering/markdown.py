@@ -27,8 +27,11 @@ BUDGET_MS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What follows the finished blocks. `code` only ever grows while it stays the same block, so a client that has
-    it can be sent the difference; it has no newline that the model did not write."""
+    """What follows the finished blocks.
+
+    `code` only grows while it is the same block, so a client that has it can be sent the difference; it has no
+    newline that the model did not write.
+    """
 
     kind: Literal["none", "markdown", "code"] = "none"
     html: str = ""
@@ -40,9 +43,9 @@ class Tail:
 class Progress:
     """What one `poll` found.
 
-    `blocks`: HTML of blocks that are finished since the last poll; they never change again (but see `rewrite`).
+    `blocks`: HTML of blocks that are finished since the last poll; they never change (but see `rewrite`).
     `more`: the budget is used up and work is left; poll again, after letting others run.
-    `rewrite`: only on the last poll (final, not more) and only if a link was defined after its use: all blocks anew.
+    `rewrite`: only on the last poll (final, not more), if a link was defined after its use: all blocks anew.
     `cost_ms`: what this poll took; poll less often when it is much.
     """
 
@@ -54,7 +57,7 @@ class Progress:
 
 
 class MarkdownStream:
-    """One growing message. `feed` takes text in any pieces; `poll` says what is new. Not for several threads."""
+    """One growing message. `feed` takes text in any pieces; `poll` says what is new. For one thread."""
 
     def __init__(self, text: str = "") -> None:
         self._segmenter = Segmenter()
@@ -152,9 +155,7 @@ class MarkdownStream:
         if segment.kind == "code":
             return _code_tail(segment)
         segment.first_number = self._number
-        html = (
-            plain_html(segment.source) if segment.kind == "plain" else growing_html(segment, self._references)
-        )
+        html = plain_html(segment.source) if segment.kind == "plain" else growing_html(segment, self._references)
         return Tail("markdown", html=html) if html else Tail()
 
     def _finish_document(self, until: float) -> tuple[bool, tuple[str, ...] | None]:
@@ -186,7 +187,7 @@ def render(text: str) -> str:
 
 
 def render_steps(text: str) -> Iterator[str]:
-    """The blocks of a message one after another, the same as a stream's in the end; "" is a step without output.
+    """The blocks of a message one by one, the same as a stream's in the end; "" is a step without output.
 
     Each step is short: a caller on the event loop lets others run between them.
     """

@@ -13,7 +13,7 @@ BLOCK_CHARS = 16_000
 def plain_blocks(text: str) -> list[str]:
     """One `<p class="plain">` per paragraph (text between blank lines); CSS keeps its white space.
 
-    Paragraphs longer than `BLOCK_CHARS` become several, so that one block is always cheap. Empty text: no blocks.
+    Paragraphs longer than `BLOCK_CHARS` become several, so that each block is cheap. Empty text: no blocks.
     """
     paragraphs = re.split(r"\n(?:[ \t]*\n)+", clean_newlines(text).strip("\n"))
     return [plain_html(part) for paragraph in paragraphs for part in _parts(paragraph) if part.strip()]

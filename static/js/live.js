@@ -1,8 +1,7 @@
 // The live page: every frame says which revision of its document it builds on; only a frame that fits is applied.
 (() => {
-  const GONE = 4404, OFFLINE_MS = 2500;
-  let state = null;        // {epoch, revs: {session, board}, waiting, handled}; what this page shows, nothing else
-  let offline = 0, healed = 0;
+  let state = null;        // {epoch, revs: {session, board}, waiting, handled}: what this page shows, nothing else
+  let healed = 0;
 
   const stateOf = element => state ??= {
     epoch: element.dataset.epoch,
@@ -58,22 +57,8 @@
     return true;
   };
 
-  const online = () => {
-    clearTimeout(offline);
-    offline = 0;
-    document.getElementById('offline').hidden = true;
-  };
-
-  const away = () => {
-    offline ||= setTimeout(() => { document.getElementById('offline').hidden = false; }, OFFLINE_MS);
-  };
-
   htmx.registerExtension('qc-live', {
-    htmx_ws_after_connection(element, { connection }) {
-      stateOf(element);
-      online();
-      hello(connection);
-    },
+    htmx_ws_after_connection: (element, { connection }) => { stateOf(element); hello(connection); },
 
     htmx_ws_before_message_incoming(element, { connection, message }) {
       let frame;
@@ -87,39 +72,9 @@
 
     htmx_before_swap(element, { tasks }) {      // htmx drops a partial without a target silently; we must not
       if (element.id !== 'live' || !tasks.some(task => !task.target && task.swapSpec.style !== 'delete')) return true;
-      heal(element);
-      return false;
+      return heal(element), false;
     },
 
-    htmx_ws_error(element, { error }) {
-      if (error instanceof Error && state) heal(element);
-      else away();
-    },
-
-    htmx_ws_close(element, { code, reason }) {
-      if (reason === 'removed') return;
-      if (code === GONE) {
-        const detail = { error: 'This chat was deleted.', code: 'NOT_FOUND' };
-        element.dispatchEvent(new CustomEvent('chat:error', { detail, bubbles: true }));
-      } else if (!document.hidden) away();
-    },
-  });
-
-  const live = () => document.getElementById('live');
-
-  document.addEventListener('chat:message', ({ detail }) => {
-    for (const { state: end, words } of detail.finished ?? []) {
-      const how = { complete: 'Answer finished', stopped: 'Answer stopped', failed: 'Answer failed' }[end] ?? 'Answer interrupted';
-      document.getElementById('announce').textContent = `${how}, ${words} words.`;
-    }
-  });
-
-  document.addEventListener('visibilitychange', () => {    // hx-ws leaves a pending retry behind when it reopens
-    const connection = live()?._htmx?.ws?.connection;
-    if (connection && !document.hidden) clearTimeout(connection.timer);
-  });
-
-  addEventListener('pageshow', event => {                  // hx-ws closes the socket of a page kept for Back for good
-    if (event.persisted && live()) htmx.process(live(), true);
+    htmx_ws_error: (element, { error }) => { if (error instanceof Error && state) heal(element); },
   });
 })();

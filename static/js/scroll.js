@@ -32,6 +32,9 @@
     log.addEventListener('click', event => {                               // who unfolds something wants to see that
       if (event.target.closest('summary')) stick = false;
     });
+    log.addEventListener('toggle', event => {
+      if (event.target.matches('.facts[open]')) event.target.scrollIntoView({ block: 'nearest' });
+    }, true);
 
     jump.addEventListener('click', event => {
       event.preventDefault();

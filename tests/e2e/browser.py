@@ -26,7 +26,7 @@ POLL_S = 0.03
 WAIT_S = 8.0
 LOG = "document.getElementById('log').innerHTML"
 FINISHED = """document.querySelectorAll('.msg.assistant').length === %d && !document.querySelector('time:not([data-local])')
-  && !document.querySelector('#log .running, .send.stop') && document.getElementById('log').innerHTML"""
+  && !document.querySelector('#log .running, .send.stop, .tail:not(:empty)') && document.getElementById('log').innerHTML"""
 OPEN = "document.getElementById('live')?._htmx?.ws?.connection?.socket?.readyState === WebSocket.OPEN"
 
 
@@ -136,7 +136,7 @@ class Tab:
         return await until(lambda: self._log_if_finished(answers), within_s)
 
     async def _log_if_finished(self, answers: int) -> str:
-        return str(await self.js(FINISHED % answers))
+        return str(await self.js(FINISHED % answers) or "")
 
 
 class HideableTab(Tab):

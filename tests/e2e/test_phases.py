@@ -40,9 +40,11 @@ async def recorded(stage: Stage, session_id: str) -> AsyncIterator[list[dict[str
 
     async with connect(f"ws://127.0.0.1:{stage.server.port}/ws?session={session_id}", max_size=None) as socket:
         task = asyncio.create_task(record())
-        yield seen
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        try:
+            yield seen
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_cold_load_is_told_step_by_step_in_both_tabs_and_to_programs(stage: Stage) -> None:

@@ -230,13 +230,39 @@ class TestStopping:
             await asyncio.wait({asking})
             await fake_ollama.until(lambda: len(fake_ollama.aborted) == 1)
 
-    async def test_a_whole_answer_leaves_its_connection_open_for_the_next(self, fake_ollama: FakeOllama) -> None:
-        client = OllamaClient(fake_ollama.url)
-        await ask(client)
-        await ask(client)
+    async def test_a_whole_answer_is_read_to_its_end_before_the_connection_is_closed(self) -> None:
+        """A stream that is closed early can cost the model its slot."""
+
+        async def handler(request: Request, reply: Reply) -> None:
+            reply.stream()
+            await reply.part(b'{"message":{"content":"Hi"},"done":true}\n')
+            await asyncio.sleep(0.1)
+            reply.end()
+
+        async with WireServer(handler) as server:
+            client = OllamaClient(server.url)
+            assert (await ask(client)).content == "Hi"
+            await client.close()
+            await server.until(lambda: not server.connections)
+        assert server.aborted == []
+
+    async def test_leaving_in_any_moment_leaves_nothing_behind(self, fake_ollama: FakeOllama) -> None:
+        client = OllamaClient(fake_ollama.url, slots=4)
+        fake_ollama.answer_always(Script(count=20))
+        for steps in range(60):
+            asking = asyncio.create_task(ask(client, question(model="think", think=True)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asking.cancel()
+            if steps % 2:
+                await asyncio.sleep(0)
+                asking.cancel()
+            await asyncio.wait({asking})
+        assert (await ask(client)).reason == "stop"
+        await fake_ollama.until(lambda: len(fake_ollama.connections) <= 1 + 1)
         await client.close()
-        assert fake_ollama.accepted == 1
-        assert fake_ollama.aborted == []
+        await fake_ollama.until(lambda: not fake_ollama.connections)
+        assert fake_ollama.engine.active == 0
 
     async def test_a_failed_answer_closes_its_connection_though_its_error_is_kept(
         self, fake_ollama: FakeOllama, client: OllamaClient

@@ -51,7 +51,7 @@ def test_a_finished_block_is_given_once_and_the_tail_is_not_among_the_blocks() -
     assert second.blocks == ("<p>Two <em>is</em> here</p>\n",)
     assert second.tail.html == "<p>Three</p>\n"
     assert stream.poll(final=True).blocks == ("<p>Three</p>\n",)
-    assert stream.poll(final=True) .blocks == ()
+    assert stream.poll(final=True).blocks == ()
 
 
 def test_polling_without_news_gives_the_same_tail() -> None:
