@@ -181,14 +181,14 @@ class ChatManager:
 
     @done_whole
     async def update_session(self, session_id: str, user_id: str, changes: Mapping[str, Any]) -> ChatSession:
-        """Any of title, model, system_prompt, parameters, think. `num_ctx` is the model's, not the session's."""
+        """Any of title, model, system_prompt, parameters, think; and num_ctx, which is kept for the model."""
         async with self._hub.session(session_id, user_id) as document:
             if "model" in changes:
                 self._usable_model(changes["model"])
-            before = document.session.parameters.num_ctx
-            session = await self._storage.update_session(session_id, user_id, **changes)
-            if session.parameters.num_ctx != before:
-                await self._contexts.set(session.model, session.parameters.num_ctx)
+            own = {name: value for name, value in changes.items() if name != "num_ctx"}
+            session = await self._storage.update_session(session_id, user_id, **own)
+            if "num_ctx" in changes:
+                await self._contexts.set(session.model, changes["num_ctx"])
             document.set_session(session)
         await self._shelf.refresh(user_id)
         return session

@@ -9,7 +9,7 @@ _MARKS = "#>*_`~-= \t"
 def title_from(text: str) -> str:
     """The first line that says something, cut at a word; empty for blank text."""
     for raw in text.splitlines():
-        line = " ".join(raw.strip(_MARKS).split())
+        line = " ".join(raw.strip(_MARKS).replace("*", "").replace("`", "").split())
         if line:
             return line if len(line) <= MAX_CHARS else _cut(line)
     return ""

@@ -119,7 +119,8 @@ class OllamaWire:
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
             return EngineUnavailableError(f"{self.shown_url} is not a valid address for Ollama.", retry=False)
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return UnreachableError(f"Ollama is not answering at {self.shown_url}.")
+            kind = UnreachableError if isinstance(error, httpx.ConnectError) else EngineUnavailableError
+            return kind(f"Ollama is not answering at {self.shown_url}.")
         return EngineUnavailableError(f"The connection to Ollama at {self.shown_url} broke.")
 
     async def _ask(self, method: str, path: str, body: bytes | None, shape: type[T], timeout_s: float, model: str) -> T:

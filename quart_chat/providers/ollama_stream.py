@@ -11,9 +11,9 @@ import httpx
 from quart_chat.errors import AnswerCutError, EngineUnavailableError, ModelError, ModelTimeoutError
 from quart_chat.providers.base import Chunk
 from quart_chat.providers.ndjson import BadLineError, LineDecoder, LineTooLongError
+from quart_chat.providers.ollama_call import TRANSPORT_ERRORS, drain
 from quart_chat.providers.ollama_chat import AnswerReader, ChatLine
 from quart_chat.providers.ollama_errors import error_from_words, words_of_value
-from quart_chat.providers.ollama_call import TRANSPORT_ERRORS, drain
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from quart import request
 
 from quart_chat.entities import Parameters
@@ -62,7 +63,7 @@ def needed(name: str) -> str:
 
 
 def session_changes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked changes to a session among `values` (title, model, system_prompt, parameters, think)."""
+    """The checked changes to a session among `values` (title, model, system_prompt, parameters, think); `num_ctx` apart."""
     changes: dict[str, Any] = {}
     for name, most in (
         ("title", MAX_TITLE_CHARS),
@@ -72,7 +73,10 @@ def session_changes(values: Mapping[str, Any]) -> dict[str, Any]:
         if name in values:
             changes[name] = _text(name, values[name], most)
     if "parameters" in values:
-        changes["parameters"] = checked_parameters(values["parameters"])
+        parameters = checked_parameters(values["parameters"])
+        changes["parameters"] = replace(parameters, num_ctx=None)
+        if parameters.num_ctx is not None:
+            changes["num_ctx"] = parameters.num_ctx
     if "think" in values:
         changes["think"] = values["think"]
     return changes
@@ -86,7 +90,10 @@ def settings_form(form: Mapping[str, str]) -> dict[str, Any]:
         values["parameters"] = Parameters(**numbers)
     if "think" in form:
         values["think"] = {"on": True, "off": False}.get(form["think"])
-    return session_changes(values)
+    changes = session_changes(values)
+    if "num_ctx" in form:
+        changes.setdefault("num_ctx", None)
+    return changes
 
 
 def checked_parameters(parameters: Parameters) -> Parameters:

@@ -49,7 +49,6 @@ class PageFrames:
         parts = []
         if kinds & {"session", "queue"}:
             parts.append(partial("panel-sessions", "outerMorph", self._views.sessions(board, session_id)))
-        if "queue" in kinds:
             parts.append(partial("panel-queue", "outerMorph", self._views.queue(board)))
         if "engine" in kinds:
             parts.append(partial("panel-engine", "outerMorph", self._views.engine(board, session_id)))

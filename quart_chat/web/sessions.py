@@ -93,7 +93,7 @@ def chat_page(
         header=parts.views.header_context(document),
         controls=parts.views.controls_context(document),
         board=parts.views.board_context(board, session.id),
-        **parts.views.sessions_context(board),
+        **parts.views.sessions_context(board, session.id),
         **parts.views.log_context(document),
     )
     return _known(page_response(html, status))

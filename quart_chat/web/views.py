@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
@@ -34,10 +35,14 @@ class MessageView:
         self.is_thinking = page.is_thinking
 
 
+MAX_ITEMS = 2048
+
+
 class PageViews:
     def __init__(self, services: Services, templates: Templates) -> None:
         self._services = services
         self._templates = templates
+        self._item = lru_cache(MAX_ITEMS)(self._session_item)
 
     def header(self, document: SessionDocument) -> str:
         return self._render("sessions/_header.html", session=document.session, **self.header_context(document))
@@ -50,6 +55,7 @@ class PageViews:
             "loaded": {loaded.name: loaded for loaded in library.loaded},
             "engine": library.engine,
             "model_missing": bool(model) and not library.knows(model),
+            "num_ctx": self._services.contexts.size(model),
             "default_temperature": self._services.settings.model_default_temperature,
         }
 
@@ -107,16 +113,15 @@ class PageViews:
         return self._render("messages/_footer.html", m=MessageView(live))
 
     def sessions(self, board: Board, current: str) -> str:
-        return self._render("sessions/_list.html", current=current, **self.sessions_context(board))
+        return self._render("sessions/_list.html", **self.sessions_context(board, current))
 
-    def sessions_context(self, board: Board) -> dict[str, Any]:
-        return {
-            "sessions": list(board.get("session").values()),
-            "busy": {entry.session_id for entry in self._entries(board)},
-        }
+    def sessions_context(self, board: Board, current: str) -> dict[str, Any]:
+        busy = {entry.session_id for entry in self._entries(board)}
+        sessions = board.get("session").values()
+        return {"items": [self._item(session, session.id == current, session.id in busy) for session in sessions]}
 
     def queue(self, board: Board) -> str:
-        return self._render("generations/_queue.html", entries=self._entries(board))
+        return self._render("generations/_queue.html", entries=self._entries(board), titles=_titles(board))
 
     def engine(self, board: Board, session_id: str) -> str:
         return self._render("engine/_status.html", **self.engine_context(board, session_id))
@@ -140,7 +145,12 @@ class PageViews:
             **self.engine_context(board, session_id),
             "loaded": list(board.get("loaded").values()),
             "entries": self._entries(board),
+            "titles": _titles(board),
         }
+
+    def _session_item(self, session: ChatSession, current: bool, busy: bool) -> Markup:
+        """Rendered once for every state of a session: the list is sent often and to many."""
+        return Markup(self._render("sessions/_item.html", chat=session, current=current, busy=busy))
 
     def _entries(self, board: Board) -> Any:
         return board.get("queue").get("", ())
@@ -155,3 +165,7 @@ class PageViews:
 
     def _render(self, name: str, **context: Any) -> str:
         return self._templates.render(name, **context)
+
+
+def _titles(board: Board) -> dict[str, str]:
+    return {session.id: session.title for session in board.get("session").values()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.e2e.browser import Chromium, chromium
@@ -18,8 +19,22 @@ async def browser() -> AsyncIterator[Chromium]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(browser: Chromium, tmp_path: Path) -> AsyncIterator[Stage]:
-    """With the product running in front of the fake engine."""
+async def empty_stage(browser: Chromium, tmp_path: Path) -> AsyncIterator[Stage]:
+    """With the fake engine; the product is not started yet."""
     async with Stage(browser, tmp_path) as stage:
-        await stage.start()
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(empty_stage: Stage) -> Stage:
+    """With the product running in front of the fake engine."""
+    await empty_stage.start()
+    return empty_stage
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def failing_stage(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """One for many failures, with little patience: a token within a second, one retry."""
+    async with Stage(browser, tmp_path_factory.mktemp("failing")) as stage:
+        await stage.start(OLLAMA_TIMEOUT="1", OLLAMA_RETRIES="1")
         yield stage

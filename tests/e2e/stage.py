@@ -85,16 +85,17 @@ class Stage:
         self._directory = directory
         self._stack = AsyncExitStack()
         self._run = AsyncExitStack()
+        self._settings = {"OLLAMA_POLL": "0.5", "LOG_LEVEL": "WARNING"}
         self._somebody: BrowserContext | None = None
 
     async def start(self, **variables: str) -> None:
-        """The product, on the same data as before, with the same port."""
-        port = str(self.server.port) if hasattr(self, "server") else "0"
-        settings = {"OLLAMA_BASE_URL": self.fake.url, "OLLAMA_POLL": "0.5", "LOG_LEVEL": "WARNING", "API_PORT": port}
-        product = started(self._directory, PRODUCT, **{**settings, **variables})
+        """The product; a second time on the same data, with the same port and settings."""
+        self._settings |= {"OLLAMA_BASE_URL": self.fake.url, **variables}
+        product = started(self._directory, PRODUCT, **self._settings)
         self.server = await self._run.enter_async_context(product)
         await self.server.line_with("Ollama")
         self.watch.allowed.add(f"127.0.0.1:{self.server.port}")
+        self._settings["API_PORT"] = str(self.server.port)
         if not self.network.port:
             await self.network.start(self.server.port)
             self.watch.allowed.add(f"127.0.0.1:{self.network.port}")
@@ -129,6 +130,11 @@ class Stage:
         person = person or await self.somebody()
         answer = await person.request.post(f"{self.server.url}/chat")
         return await self.tab(urlsplit(answer.url).path, person=person, through=through)
+
+    async def post(self, tab: Tab, path: str, **form: str) -> None:
+        """What a program of the same person would do, without a page: a form under the tab's session."""
+        answer = await tab.page.context.request.post(f"{self.server.url}{tab.path}{path}", form=form)
+        assert answer.ok, await answer.text()
 
     async def somebody(self) -> BrowserContext:
         """The person whose tabs a test opens without saying whose."""

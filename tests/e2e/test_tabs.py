@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import signal
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -85,3 +89,59 @@ async def test_a_tab_on_another_session_sees_its_place_in_the_queue_and_then_its
     for number, tab in enumerate(tabs, 1):
         await tab.finished()
         assert await tab.page.locator(".msg.assistant .body").all_inner_texts() == [f"Answer {number}."]
+
+
+async def test_an_answer_is_complete_when_one_comes_back_after_closing_every_tab(stage: Stage) -> None:
+    script = stage.fake.answer(Script(count=100, hold_at=50))
+    tab = await stage.chat()
+    path = tab.path
+    await tab.send("Go on without me.")
+    await script.held.wait()
+    await tab.page.close()
+    script.resume.set()
+    nobody = (await stage.somebody()).request
+
+    async def complete() -> bool:
+        return 'class="meta complete"' in (await (await nobody.get(stage.server.url + path)).text()).partition("m-2")[2]
+
+    await until(complete)
+    back = await stage.tab(path)
+    await back.finished()
+    await back.shows("word99")
+
+
+def three_ways(body: dict[str, Any]) -> Script:
+    """A slow answer to a question, what is missing to a continued one, and something quick to whoever waits."""
+    last = body["messages"][-1]
+    if last["role"] == "assistant":
+        return Script(text=" and on.")
+    return Script(text="Your turn.") if "queued" in last["content"] else Script(count=50, hold_at=30)
+
+
+async def test_after_kill_9_nothing_older_than_a_second_is_lost_and_everything_can_go_on(empty_stage: Stage) -> None:
+    stage = empty_stage
+    await stage.start(OLLAMA_NUM_PARALLEL="2")
+    stage.fake.answer_always(three_ways)
+    continued, retried, queued = [await stage.chat(person=await stage.person()) for _ in range(3)]
+    await stage.post(retried, "", model="think:latest")
+    for tab in (continued, retried):
+        await tab.send("Count.")
+        await tab.shows("word29")
+    await queued.send("I am queued.")
+    await queued.shows("Queued")
+    await asyncio.sleep(1)  # the promise is about this second
+    await stage.stop(signal.SIGKILL)
+    stage.fake.answer_always(lambda body: three_ways(body) if "queued" in str(body) else Script(text="All new."))
+    await stage.start()
+    await queued.shows("Your turn.")
+    for tab in (continued, retried):
+        await tab.shows("Interrupted")
+        assert "Count." in await tab.finished()
+        assert "word29" in await tab.log()
+        assert await (await stage.tab(tab.path)).finished() == await tab.log()
+    stage.fake.answer(Script(text="and on."))
+    await continued.page.get_by_role("button", name="Continue").click()
+    await continued.shows(re.compile("word29 and on."))
+    await retried.page.get_by_role("button", name="Retry").click()
+    await retried.shows("All new.")
+    assert "word29" not in await retried.finished()

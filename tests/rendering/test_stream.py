@@ -29,7 +29,7 @@ def poll_all(stream: MarkdownStream, final: bool = False) -> Progress:
 
 
 @given(st.lists(st.sampled_from(ATOMS), max_size=60), st.randoms(use_true_random=False))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_pieces_do_not_matter(parts: list[str], chance: random.Random) -> None:
     text = "".join(parts)
     assert streamed(text, chance) == history(text)

@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 
 from quart_chat.entities import Parameters
 from quart_chat.web.current import person, services, user_id
-from quart_chat.web.forms import checked_parameters, json_body, needed, whole_number
+from quart_chat.web.forms import json_body, needed, session_changes, whole_number
 from quart_chat.web.responses import json_response
 from quart_chat.web.shapes import generation_json, message_json
 
@@ -28,14 +28,13 @@ async def send() -> Response:
     new = await json_body(NewMessage)
     chat = services().chat
     session_id = new.session_id
-    if new.parameters is not None:
-        checked_parameters(new.parameters)
+    changes = session_changes({"parameters": new.parameters}) if new.parameters is not None else {}
     if session_id is None:
         chat.check_content(new.content, new.client_id)
         model = new.model or services().library.default_model()
         session_id = (await chat.create_session(user_id(), model=model)).id
-    if new.parameters is not None:
-        await chat.update_session(session_id, user_id(), {"parameters": new.parameters})
+    if changes:
+        await chat.update_session(session_id, user_id(), changes)
     turn = await chat.send_message(
         session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
     )

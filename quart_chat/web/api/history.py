@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from quart_chat.entities import Parameters
@@ -56,4 +57,5 @@ async def delete(session_id: str) -> Response:
 async def _whole(session_id: str) -> Response:
     session = await services().storage.get_session(session_id, user_id())
     messages = await services().chat.get_history(session_id, user_id(), limit=MAX_MESSAGES)
-    return json_response(whole_conversation_json(session, messages))
+    parameters = replace(session.parameters, num_ctx=services().contexts.size(session.model))
+    return json_response(whole_conversation_json(replace(session, parameters=parameters), messages))

@@ -1,0 +1,138 @@
+"""However the engine fails: the page says so in words, offers what to do, and the next question is answered."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.doubles.script import Script
+from tests.e2e.browser import Tab
+from tests.e2e.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+SECONDS = {"hang_before_headers": 8.0}
+"""How long each may take to be told with OLLAMA_TIMEOUT=1 and one retry; 5 where nothing is said."""
+TIMES = {"503": 2, "hang_before_headers": 2}
+"""How often it has to happen to be more than a hiccup."""
+TOLD = {
+    "404": "hello:latest is not on this machine",
+    "500": "hello:latest crashed",
+    "503": "Ollama has too much to do right now",
+    "hang_before_headers": "gives no answer, not even after it was loaded anew",
+    "hang_mid_stream": "stopped in the middle: nothing came for 1 s",
+    "cut_mid_line": "The answer was cut off",
+    "cut_without_done": "the engine stopped in the middle",
+    "in_band_error": "crashed while it answered",
+    "garbage": "sent something that is no answer",
+    "wrong_types": "sent something that is no answer",
+    "empty": "the engine stopped in the middle",
+    "huge_line": "sent more at once than an answer can be",
+}
+NOTHING_CAME = {"404", "500", "503", "hang_before_headers", "empty"}
+
+
+@pytest.mark.parametrize("mode", TOLD)
+async def test_a_failure_is_told_can_be_retried_and_does_not_stop_the_queue(
+    failing_stage: Stage, mode: str
+) -> None:
+    stage = failing_stage
+    first = stage.fake.answer(Script(text="Done.", hold_at=0))
+    unlucky, next_one = await two_waiting(stage)
+    stage.fake.misbehave(mode, times=TIMES.get(mode, 1))
+    first.resume.set()
+    await unlucky.page.locator(".outcome.failed", has_text=TOLD[mode]).wait_for(
+        timeout=1000 * SECONDS.get(mode, 5.0)
+    )
+    await next_one.finished()
+    await next_one.shows("I say this to everybody")
+    buttons = unlucky.page.locator("#log .again button")
+    assert await buttons.all_inner_texts() == (["Retry"] if mode in NOTHING_CAME else ["Continue", "Retry"])
+    await buttons.last.click()
+    await unlucky.finished()
+    assert await unlucky.page.locator(".msg.assistant .body").inner_text() == "Hello! I am a fake model and I say this to everybody."
+    assert await (await stage.tab(unlucky.path)).finished() == await unlucky.log()
+
+
+async def two_waiting(stage: Stage) -> tuple[Tab, Tab]:
+    """Two tabs whose questions wait behind somebody else's, in this order."""
+    first, *tabs = [await stage.chat(person=await stage.person()) for _ in range(3)]
+    await stage.post(first, "/message", content="Me first.")
+    for tab in tabs:
+        await tab.send("Are you there?")
+        await tab.shows("Queued")
+    return tabs[0], tabs[1]
+
+
+async def test_bytes_that_drip_are_an_answer_like_any_other(failing_stage: Stage) -> None:
+    stage = failing_stage
+    stage.fake.misbehave("slow_drip")
+    tab = await stage.chat()
+    await tab.send("Slowly, please.")
+    await tab.finished()
+    assert await tab.page.locator(".msg.assistant .body").inner_text() == "Hello…"
+
+
+async def test_an_engine_that_restarts_cuts_one_answer_and_gives_the_next(failing_stage: Stage) -> None:
+    stage = failing_stage
+    cut = stage.fake.answer(Script(count=20, hold_at=10))
+    one, two = await stage.chat(), await stage.chat(person=await stage.person())
+    await one.send("Count.")
+    await one.shows("word9")
+    await two.send("And me?")
+    await two.shows("Queued")
+    assert cut.held.is_set()
+    stage.fake.misbehave("restart")
+    await one.page.locator(".outcome.failed", has_text="The answer was cut off").wait_for()
+    await two.shows("I say this to everybody")
+    assert "word9" in await one.finished()
+    stage.fake.answer("and on.")
+    await one.page.get_by_role("button", name="Continue").click()
+    await one.shows(re.compile(r"word9 and on\."))
+
+
+async def test_an_engine_that_listens_no_more_is_told_for_every_question_and_used_again_when_back(
+    failing_stage: Stage,
+) -> None:
+    stage = failing_stage
+    stage.fake.answer(Script(count=20, hold_at=10))
+    one, two = await stage.chat(), await stage.chat(person=await stage.person())
+    await one.send("Count.")
+    await one.shows("word9")
+    await two.send("And me?")
+    await two.shows("Queued")
+    stage.fake.misbehave("refused")
+    await one.page.locator(".outcome.failed", has_text="cut off").wait_for()
+    await two.page.locator(".outcome.failed", has_text="Ollama is not answering").wait_for()
+    await stage.fake.listen()
+    await two.page.get_by_role("button", name="Retry").click()
+    await two.shows("I say this to everybody")
+
+
+async def test_tabs_know_within_five_seconds_that_the_engine_went_or_came(empty_stage: Stage) -> None:
+    stage = empty_stage
+    await stage.start(OLLAMA_POLL="3")
+    tab, other = await stage.chat(), await stage.chat()
+    stage.fake.misbehave("refused")
+    for one in (tab, other):
+        await one.page.locator("#panel-engine.down", has_text="ollama serve").wait_for(timeout=5000)
+    await stage.fake.listen()
+    for one in (tab, other):
+        await one.page.locator("#panel-engine.ok").wait_for(state="attached", timeout=5000)
+
+
+async def test_without_an_engine_the_demo_is_offered_and_answers_until_one_appears(empty_stage: Stage) -> None:
+    stage = empty_stage
+    stage.fake.stop_listening()
+    await stage.start()
+    tab = await stage.tab()
+    await tab.page.locator("#panel-engine.down").wait_for()
+    await tab.page.get_by_role("button", name="Try the demo meanwhile").click()
+    await tab.page.locator(".picker-name", has_text="demo").wait_for()
+    await tab.send("Hello!")
+    await tab.page.locator(".msg.assistant .phase", has_text="Writing").wait_for()
+    await stage.fake.listen()
+    await tab.page.locator("#panel-engine.ok").wait_for(state="attached", timeout=5000)
+    await tab.page.locator(".picker-summary").click()
+    await tab.page.locator("button.model", has_text="hello").wait_for()
