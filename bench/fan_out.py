@@ -31,30 +31,29 @@ class Cost(NamedTuple):
 
 async def run(directory: Path, effort: Effort) -> list[Measure]:
     found: dict[Kind, list[tuple[Cost, Cost]]] = {"program": [], "page": []}
-    async with (
-        stage(directory) as product,
-        Http(product.port) as http,
-        child("-m", "bench.peers.fan_out") as raw,
-    ):
+    async with stage(directory) as product, child("-m", "bench.peers.fan_out") as raw:
         raw_port = int(await raw.line())
-        async with Http(raw_port) as raw_http:
-            for _ in range(effort.rounds):
-                for kind, pairs in found.items():
-                    ours = await _ours(product, http, kind, effort)
-                    pairs.append((ours, await _raw(raw, raw_port, raw_http, kind, ours, effort)))
+        for _ in range(effort.rounds):
+            for kind, pairs in found.items():
+                ours = await _ours(product, kind, effort)
+                pairs.append((ours, await _raw(raw, raw_port, kind, ours, effort)))
     return [_measure(kind, pairs) for kind, pairs in found.items()]
 
 
-async def _ours(product: Stage, http: Http, kind: Kind, effort: Effort) -> Cost:
-    session_id = await new_session(http)
-    async with _viewers(product.port, session_id, effort.of(VIEWERS, 2), kind) as viewers:
+async def _ours(product: Stage, kind: Kind, effort: Effort) -> Cost:
+    async with Http(product.port) as http:
+        session_id = await new_session(http)
+    async with (
+        _viewers(product.port, session_id, effort.of(VIEWERS, 2), kind) as viewers,
+        Http(product.port) as http,
+    ):
         before = product.server.cpu_s()
         await ask(http, session_id, count=effort.of(COUNT), rate=RATE)
         return await _cost(product.server, viewers, before, effort)
 
 
-async def _raw(raw: Child, port: int, http: Http, kind: Kind, like: Cost, effort: Effort) -> Cost:
-    async with _viewers(port, "-", effort.of(VIEWERS, 2), "raw") as viewers:
+async def _raw(raw: Child, port: int, kind: Kind, like: Cost, effort: Effort) -> Cost:
+    async with _viewers(port, "-", effort.of(VIEWERS, 2), "raw") as viewers, Http(port) as http:
         before = raw.cpu_s()
         rate = FRAMES_PER_S[kind]
         await http.request("GET", f"/go?{rate},{effort.of(COUNT) * rate / RATE:.0f},{like.size}")

@@ -61,9 +61,9 @@ class ChatManager:
         self._shelf = shelf
         self._settings = settings
 
-    async def create_session(self, user_id: str, *, model: str) -> ChatSession:
-        """A new session, or one that is as good as new and that nobody looks at."""
-        for session in await self._storage.find_empty_sessions(user_id):
+    async def create_session(self, user_id: str, *, model: str, fresh: bool = False) -> ChatSession:
+        """A new session, or, unless it has to be `fresh`, one that is as good as new and that nobody looks at."""
+        for session in [] if fresh else await self._storage.find_empty_sessions(user_id):
             document = self._hub.loaded(session.id)
             if _is_untouched(session) and (document is None or document.idle):
                 if not model or session.model == model:

@@ -63,7 +63,7 @@ def needed(name: str) -> str:
 
 
 def session_changes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked changes to a session among `values` (title, model, system_prompt, parameters, think); `num_ctx` apart."""
+    """The checked changes to a session among `values`: title, model, system_prompt, parameters, think, num_ctx."""
     changes: dict[str, Any] = {}
     for name, most in (
         ("title", MAX_TITLE_CHARS),

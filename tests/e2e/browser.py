@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Error, Page, Request, async_playwright
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 from websockets.asyncio.client import ClientConnection, connect
 
 T = TypeVar("T")
@@ -128,8 +129,16 @@ class Tab:
 
     async def shows(self, text: str | re.Pattern[str], within_s: float = WAIT_S) -> None:
         """Returns when `text` can be seen."""
-        found = self.page.get_by_text(text).filter(visible=True)
-        await found.first.wait_for(timeout=within_s * 1000)
+        await self.has("body", text, within_s)
+
+    async def has(self, selector: str, text: str | re.Pattern[str], within_s: float = WAIT_S) -> None:
+        """Returns when an element with this text can be seen."""
+        found = self.page.locator(selector, has_text=text).filter(visible=True)
+        try:
+            await found.first.wait_for(timeout=within_s * 1000)
+        except PlaywrightTimeout:
+            shown = await self.page.locator("main").inner_text()
+            raise AssertionError(f"{selector} with {text!r} was not there in {within_s} s, but: {shown}") from None
 
     async def finished(self, answers: int = 1, within_s: float = WAIT_S) -> str:
         """The log, as soon as it has so many answers and none of them is under way."""

@@ -55,6 +55,7 @@ async def test_messages_without_a_session_at_the_same_time_begin_sessions_of_the
     tmp_path: Path, fake_ollama: FakeOllama
 ) -> None:
     async with open_site(tmp_path, fake_ollama, queue_max_per_person=10) as site:
+        await site.new_session()
         answers = await asyncio.gather(*(send(site) for _ in range(4)))
         assert [answer.status_code for answer in answers] == [202] * 4
         assert len({answer.json()["session_id"] for answer in answers}) == 4

@@ -32,7 +32,7 @@ async def send() -> Response:
     if session_id is None:
         chat.check_content(new.content, new.client_id)
         model = new.model or services().library.default_model()
-        session_id = (await chat.create_session(user_id(), model=model)).id
+        session_id = (await chat.create_session(user_id(), model=model, fresh=True)).id
     if changes:
         await chat.update_session(session_id, user_id(), changes)
     turn = await chat.send_message(
