@@ -20,7 +20,9 @@ LINE_COST, ITEM_COST, CELL_COST, DEFINITION_COST = 12, 22, 16, 4
 SOFT_COST, SOFT_CHARS = 3_000, 2_000
 HARD_COST, HARD_CHARS, HARD_CHARS_NESTED_CODE = 6_000, 4_000, 8_000
 DENSE_COST, DENSE_PER_CHAR = 2_000, 4
-MAX_COLUMNS = 64
+MAX_COLUMNS, MAX_COLUMNS_REPEATED = 50, 20
+MAX_MISSING = 64
+"""Cells that rows leave out are filled in by the parser: more of them are a way to blow up a page."""
 MAX_DEFINITIONS = 12
 """The parser takes quadratic time for link definitions without blank lines between."""
 MAX_HEAD = 600
@@ -39,6 +41,7 @@ class OpenBlock:
     nested: Fence | None = None  # an open fence inside a list item
     columns: int = 0
     head: str = ""
+    missing: int = 0
     last_line: str = ""
     definitions: int = 0
     cost: int = 0
@@ -50,7 +53,7 @@ class OpenBlock:
 
     def plain(self) -> bool:
         """Whether parsing it is not worth its cost: it is shown as it was written."""
-        return self.columns > MAX_COLUMNS or self._dense()
+        return self.columns > MAX_COLUMNS or self.missing > MAX_MISSING or self._dense()
 
     def segment(self) -> Segment:
         """The piece as it is now."""
@@ -60,7 +63,7 @@ class OpenBlock:
 
     def is_long(self) -> bool:
         """Whether it should end where a list or table can be cut."""
-        return self.cost >= SOFT_COST or len(self.source) >= SOFT_CHARS
+        return not self.plain() and (self.cost >= SOFT_COST or len(self.source) >= SOFT_CHARS)
 
     def note(self, line: str) -> None:
         """Remembers what a line means for those after it, before the line is added to `source`."""
@@ -102,10 +105,12 @@ class OpenBlock:
     def _note_table(self, line: str) -> None:
         if self.columns:
             self.cost += CELL_COST * max(self.columns, line.count("|"))
+            self.missing += max(0, self.columns - line.count("|") - 1)
         elif "|" in self.last_line and (columns := delimiter_columns(line)):
             self.columns = columns
             self.cost += 2 * CELL_COST * columns
-            if table_columns(self.last_line) == table_columns(line) and len(self.last_line + line) <= MAX_HEAD:
+            same = table_columns(self.last_line) == table_columns(line) <= MAX_COLUMNS_REPEATED
+            if same and len(self.last_line + line) <= MAX_HEAD:
                 self.head = self.last_line + line.rstrip("\n") + "\n"
 
     def _dense(self) -> bool:

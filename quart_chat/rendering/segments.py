@@ -80,7 +80,9 @@ class Segmenter:
             return None
         source = block.source + (self._dedented(rest) if self._line_start else rest)
         inline = block.inline + inline_cost(rest)
-        return OpenBlock(source, columns=block.columns, inline=inline, continues_list=block.continues_list).segment()
+        return OpenBlock(
+            source, columns=block.columns, missing=block.missing, inline=inline, continues_list=block.continues_list
+        ).segment()
 
     def _piece(self, final: bool) -> str:
         end = self._buffer.find("\n", self._scan, self._scan + PIECE) + 1

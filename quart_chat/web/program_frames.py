@@ -1,6 +1,7 @@
 """Differences of the live documents as plain ChatEvents for programs, each with the revision it brings one to.
 
-Events are ordered by revision, so a program may come back with the cursor of any frame it has handled.
+Events are ordered by revision. Only the last of them moves the cursor, so a program that comes back with the cursor
+of any frame misses nothing; at most it is told again what came after that cursor.
 """
 
 from __future__ import annotations

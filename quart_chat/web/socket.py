@@ -57,6 +57,8 @@ async def _serve(parts: Web) -> int:
         document = None
         if session_id:
             document = await stack.enter_async_context(hub.session(session_id, user_id()))
+            if is_page:
+                await document.render()  # a snapshot shows stored answers, which nobody may have looked at since the start
         connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
         hub.join(viewer)
         stack.callback(hub.leave, viewer)
@@ -121,9 +123,11 @@ class Connection:
                 return GONE
 
     async def _send_due(self, document: Document) -> None:
+        """Only the last frame of several moves the cursor: each may tell of changes older than another's."""
         frames = document.frames_for(self._viewer, lambda since: self._encode(document, since))
-        for frame, rev in frames:
-            self._viewer.advance(document, rev)
+        for number, (frame, rev) in enumerate(frames, 1):
+            if number == len(frames):
+                self._viewer.advance(document, rev)
             await websocket.send(with_cursor(frame, self._cursor()))
 
     def _encode(self, document: Document, since: int | None) -> list[Frame]:
