@@ -35,7 +35,11 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     measures = asyncio.run(measure(options.names or NAMES, QUICK if options.quick else FULL))
     print(table(measures))
-    return int(options.strict and not all(measure.ok for measure in measures))
+    return exit_code(measures, strict=options.strict)
+
+
+def exit_code(measures: Sequence[Measure], *, strict: bool) -> int:
+    return int(strict and not all(measure.ok for measure in measures))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bench.chats import ask, new_session
 from bench.client import Http
 from bench.processes import Child, Stage, child, stage
-from bench.report import Effort, Measure, middle
+from bench.report import TINY, Effort, Measure, middle
 from bench.viewer import Kind
 
 VIEWERS = 100
@@ -33,6 +33,8 @@ async def run(directory: Path, effort: Effort) -> list[Measure]:
     found: dict[Kind, list[tuple[Cost, Cost]]] = {"program": [], "page": []}
     async with stage(directory) as product, child("-m", "bench.peers.fan_out") as raw:
         raw_port = int(await raw.line())
+        for kind in found:
+            await _ours(product, kind, TINY)
         for _ in range(effort.rounds):
             for kind, pairs in found.items():
                 ours = await _ours(product, kind, effort)

@@ -6,6 +6,7 @@ Written for Hypercorn 0.18; tests/e2e/test_hypercorn_patches.py fails when the p
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from io import BytesIO, StringIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ import h11
 import hypercorn.asyncio.run as hypercorn_run
 import hypercorn.protocol.ws_stream as ws_stream
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.protocol.events import Event, StreamClosed
+from hypercorn.protocol.events import Data, Event, StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
 from wsproto.connection import ConnectionState
 from wsproto.events import Message, TextMessage
@@ -33,6 +34,7 @@ def apply_patches() -> None:
     ws_stream.WSStream._handle_events = _handle_events_then_hang_up  # type: ignore[method-assign]
     ws_stream.WSStream._send_pings = _send_pings_and_be_found  # type: ignore[method-assign]
     ws_stream.WSStream.handle = _handle_and_end_pings  # type: ignore[method-assign]
+    ws_stream.WSStream.app_send = _send_text_at_once  # type: ignore[method-assign]
     H11Protocol._check_protocol = _ignore_upgrade_to_http2  # type: ignore[method-assign]
     H11Protocol.__init__ = _init_for_http1  # type: ignore[method-assign]
 
@@ -76,6 +78,31 @@ class ByteCountingBuffer(ws_stream.WebsocketBuffer):
         if self.value is None:
             self.value = StringIO() if isinstance(event, TextMessage) else BytesIO()
         self.value.write(data)
+
+
+_app_send = ws_stream.WSStream.app_send
+
+
+async def _send_text_at_once(self: ws_stream.WSStream, message: Any) -> None:
+    """A text goes to the socket as one frame that is made once for all who are sent the same."""
+    text = message.get("text") if message is not None and message["type"] == "websocket.send" else None
+    connected = self.state is ws_stream.ASGIWebsocketState.CONNECTED and not self.closed
+    if isinstance(text, str) and connected and self.connection.state is ConnectionState.OPEN:
+        await self.send(Data(stream_id=self.stream_id, data=text_frame(text)))
+    else:
+        await _app_send(self, message)
+
+
+@lru_cache(maxsize=16)
+def text_frame(text: str) -> bytes:
+    """A WebSocket text frame of a server: whole, not masked, not compressed."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 65_536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
 _handle_events = ws_stream.WSStream._handle_events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 
 from quart_chat.chat.board import publish_queue
 from quart_chat.chat.contexts import Contexts
@@ -22,9 +23,11 @@ from quart_chat.providers.base import Provider
 from quart_chat.providers.demo import DemoProvider
 from quart_chat.providers.ollama import OllamaClient
 from quart_chat.providers.registry import Providers
+from quart_chat.rendering import warm_up
 
 RESTARTED = 1012
 DRAIN_S = 1.5
+WARM_AFTER_S = 1.0
 EMPTY_KEPT_MS = 24 * 3600 * 1000
 
 
@@ -61,6 +64,7 @@ class Services:
             settings,
         )
         self.draining = False
+        self._warming: asyncio.Task[None] | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -73,6 +77,7 @@ class Services:
         await self.library.start()
         for generation in waiting:
             await self.chat.resume(generation)
+        self._warming = asyncio.create_task(_warm_rendering(), name="warm rendering")
 
     async def drain(self) -> None:
         """Tell every viewer to come back after the restart; returns when they have left or after 1.5 s."""
@@ -87,6 +92,9 @@ class Services:
         if self._closed:
             return
         self._closed = True
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         await self.queue.close()
         await self.library.close()
         self.hub.close()
@@ -105,6 +113,13 @@ class Services:
 
     def _publish_queue(self) -> None:
         publish_queue(self.hub, self.queue.entries())
+
+
+async def _warm_rendering() -> None:
+    """Markdown and colours are imported when the first page is out, in a thread, not when the first word comes."""
+    await asyncio.sleep(WARM_AFTER_S)
+    await asyncio.to_thread(warm_up)
+    gc.freeze()  # what is there now stays: a full collection that looks at it again stops the loop for 30 ms
 
 
 def build_services(settings: Settings, *, provider: Provider | None = None, demo: Provider | None = None) -> Services:

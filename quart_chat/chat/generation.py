@@ -73,9 +73,13 @@ class GenerationRunner:
         progress = Progress(ticket)
         problem, cancelled = None, False
         try:
-            if not await self._storage.start_generation(generation.id, now_ms()):
+            started, messages = await asyncio.gather(
+                self._storage.start_generation(generation.id, now_ms()),
+                self._storage.get_messages(generation.session_id, generation.user_id, limit=MAX_HISTORY),
+            )
+            if not started:
                 return
-            await self._produce(ticket, document, progress)
+            await self._produce(ticket, document, progress, messages)
             state = GenerationState.COMPLETE
             problem = progress.remark()
         except asyncio.CancelledError:
@@ -96,10 +100,11 @@ class GenerationRunner:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _produce(self, ticket: Ticket, document: SessionDocument, progress: Progress) -> None:
+    async def _produce(
+        self, ticket: Ticket, document: SessionDocument, progress: Progress, messages: list[Message]
+    ) -> None:
         generation = ticket.generation
         session = document.session
-        messages = await self._storage.get_messages(session.id, session.user_id, limit=MAX_HISTORY)
         answer = next((m for m in messages if m.id == generation.message_id), None)
         if answer is None:
             raise NotFoundError("This message is gone.")

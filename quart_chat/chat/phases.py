@@ -13,6 +13,8 @@ from quart_chat.live.session import SessionDocument
 from quart_chat.providers.base import Provider
 from quart_chat.providers.ollama_models import same_model
 
+FIRST_LOOK_S = 0.05
+"""The question itself goes first: an engine that answers at once need not be asked what it is doing."""
 POLL_S = 0.5
 SPEED_S = 1.0
 STALLED_MS = 10_000
@@ -44,6 +46,7 @@ class PhaseLine:
 
     async def watch(self) -> None:
         """Keeps the line true until it is cancelled."""
+        await asyncio.sleep(FIRST_LOOK_S)
         while self._progress.first_at is None:
             await self._look()
             await asyncio.sleep(POLL_S)

@@ -39,6 +39,9 @@ class Board(Document):
             before = old.get(key)
             fresh[key] = before if before is not None and before[0] == value else (value, rev)
         gone = [(key, then if value is None else rev) for key, (value, then) in old.items() if key not in fresh]
+        gone.sort(key=lambda tombstone: tombstone[1])
+        if dropped := gone[:-MAX_TOMBSTONES]:
+            self.raise_floor(dropped[-1][1])
         for key, then in gone[-MAX_TOMBSTONES:]:
             fresh[key] = (None, then)
         self._items[kind] = fresh

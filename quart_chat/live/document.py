@@ -63,6 +63,11 @@ class Document:
         self._prompt_frames.clear()
         return self.rev
 
+    def raise_floor(self, rev: int) -> None:
+        """What changed up to `rev` cannot be told any more: whoever has seen less gets a snapshot, a fresh one."""
+        self.floor = rev
+        self._paced_frames.clear()
+
     def advance(self) -> bool:
         """Bring what pages see up to date; True if there is more to do at the next tick."""
         return False

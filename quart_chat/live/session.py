@@ -85,7 +85,8 @@ class SessionDocument(Document):
         """Whoever looks gets a snapshot: there is no shorter way to say that nothing is left."""
         self.messages.clear()
         self.has_older = False
-        self.floor = self.controls_rev = self.touch()
+        self.controls_rev = self.touch()
+        self.raise_floor(self.rev)
 
     def mark_deleted(self) -> None:
         """Every viewer is woken at once: whoever forgets a document ends its ticking."""
@@ -100,9 +101,14 @@ class SessionDocument(Document):
         return more
 
     async def render(self) -> None:
-        """Make every message that a fresh page shows ready, giving way to others in between."""
+        """Make every message that a fresh page shows ready, giving way to others in between: stored ones, and what
+        has come since the last tick."""
+        while self.advance():
+            await asyncio.sleep(0)
         for live in self.latest:
             await live.render()
+            await asyncio.sleep(0)
+        while self.advance():  # unwatched it ticks slowly: an end could be shown before the text
             await asyncio.sleep(0)
 
     def changed(self, since: int) -> Iterable[LiveMessage]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+from peewee import fn
 
 from quart_chat.entities import (
     Generation,
@@ -15,7 +18,8 @@ from quart_chat.entities import (
     now_ms,
 )
 from quart_chat.errors import ConflictError, NotFoundError
-from quart_chat.persistence import messages
+from quart_chat.persistence import messages, prepared
+from quart_chat.persistence.prepared import Prepared
 from quart_chat.persistence.rows import (
     ACTIVE,
     dicts,
@@ -28,9 +32,30 @@ from quart_chat.persistence.tables import GenerationRow, MessageRow, SessionRow
 
 INTERRUPTED = Problem(code="INTERRUPTED", text="The server stopped while this was being written.")
 
+_BY_ID = Prepared(lambda id: GenerationRow.select().where(GenerationRow.id == id))
+_COUNT_ACTIVE = Prepared(
+    lambda session_id: GenerationRow.select(fn.COUNT(GenerationRow.row)).where(
+        GenerationRow.session_id == session_id, GenerationRow.state.in_(ACTIVE)
+    )
+)
+_START = Prepared(
+    lambda id, running, started_at, digest: GenerationRow.update(
+        state=running, started_at=started_at, digest=digest
+    ).where(GenerationRow.id == id, GenerationRow.state == GenerationState.QUEUED.value)
+)
+
+
+@cache
+def _ending(names: tuple[str, ...]) -> Prepared:
+    return Prepared(
+        lambda id, *values: GenerationRow.update(dict(zip(names, values, strict=True))).where(
+            GenerationRow.id == id, GenerationRow.state.in_(ACTIVE)
+        )
+    )
+
 
 def insert(generation: Generation) -> Generation:
-    GenerationRow.insert(generation_columns(generation)).execute()
+    prepared.insert(GenerationRow, generation_columns(generation))
     return generation
 
 
@@ -52,15 +77,12 @@ def active() -> list[Generation]:
 
 
 def refuse_active(session_id: str) -> None:
-    if _find(GenerationRow.session_id == session_id, GenerationRow.state.in_(ACTIVE)):
+    if _COUNT_ACTIVE.number(session_id):
         raise ConflictError("An answer is still being written in this conversation.")
 
 
 def start(generation_id: str, started_at: int, digest: str) -> bool:
-    columns = {"state": GenerationState.RUNNING.value, "started_at": started_at, "digest": digest}
-    queued = GenerationRow.state == GenerationState.QUEUED.value
-    changed: int = GenerationRow.update(columns).where(GenerationRow.id == generation_id, queued).execute()
-    return changed > 0
+    return _START.change(generation_id, GenerationState.RUNNING.value, started_at, digest) > 0
 
 
 def finish(
@@ -78,7 +100,7 @@ def finish(
     now = now_ms()
     if not _end(generation_id, state, now, statistics, problem):
         return None
-    generation = _find(GenerationRow.id == generation_id)[0]
+    generation = generation_of(_BY_ID.dicts(generation_id)[0])
     columns: dict[str, Any] = {
         "state": MessageState(state.value).value,
         "statistics": to_json(statistics),
@@ -87,9 +109,9 @@ def finish(
     }
     texts = {"content": content, "thinking": thinking}
     columns |= {name: text for name, text in texts.items() if text is not None}
-    MessageRow.update(columns).where(MessageRow.id == generation.message_id).execute()
-    SessionRow.update(updated_at=now).where(SessionRow.id == generation.session_id).execute()
-    return messages.find(MessageRow.id == generation.message_id)
+    prepared.update(MessageRow, generation.message_id, columns)
+    prepared.update(SessionRow, generation.session_id, {"updated_at": now})
+    return messages.by_id(generation.message_id)
 
 
 def recover() -> tuple[list[Generation], list[Generation]]:
@@ -113,9 +135,7 @@ def _end(
     problem: Problem | None,
 ) -> bool:
     columns = {"state": state.value, "ended_at": now, "problem": to_json(problem)} | statistics_columns(statistics)
-    active = GenerationRow.state.in_(ACTIVE)
-    changed: int = GenerationRow.update(columns).where(GenerationRow.id == generation_id, active).execute()
-    return changed > 0
+    return _ending(tuple(columns)).change(generation_id, *columns.values()) > 0
 
 
 def _find(*conditions: Any) -> list[Generation]:

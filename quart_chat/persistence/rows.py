@@ -53,6 +53,7 @@ def session_of(row: dict[str, Any]) -> ChatSession:
     """From a whole session row, with `message_count` beside it if it was counted."""
     values = {name: row[name] for name in ChatSession.__struct_fields__ if name in row}
     values["parameters"] = from_json(row["parameters"], Parameters)
+    values["think"] = None if row["think"] is None else bool(row["think"])
     return ChatSession(**values)
 
 
@@ -87,6 +88,7 @@ def generation_of(row: dict[str, Any]) -> Generation:
     statistics = Statistics(**{name: row[name] for name in MEASURED})
     values["state"] = GenerationState(row["state"])
     values["statistics"] = None if statistics == _NOTHING else statistics
+    values["continues"] = bool(row["continues"])
     values["problem"] = from_json(row["problem"], Problem)
     return Generation(**values)
 

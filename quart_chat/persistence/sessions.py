@@ -8,19 +8,33 @@ from peewee import SQL, fn
 
 from quart_chat.entities import ChatSession, now_ms
 from quart_chat.errors import NotFoundError
-from quart_chat.persistence import search, users
-from quart_chat.persistence.rows import dicts, first, session_columns, session_of, to_json, tuples
+from quart_chat.persistence import prepared, search, users
+from quart_chat.persistence.prepared import Prepared
+from quart_chat.persistence.rows import dicts, session_columns, session_of, to_json, tuples
 from quart_chat.persistence.tables import GenerationRow, MessageRow, SessionRow
 
 CHANGEABLE = frozenset({"title", "model", "system_prompt", "parameters", "think", "draft"})
 
 _COUNT = MessageRow.select(fn.COUNT(MessageRow.row)).where(MessageRow.session_id == SessionRow.id)
+_OWNED = Prepared(lambda id, user_id: SessionRow.select().where(SessionRow.id == id, SessionRow.user_id == user_id))
+_MESSAGES = Prepared(
+    lambda session_id: MessageRow.select(fn.COUNT(MessageRow.row)).where(MessageRow.session_id == session_id)
+)
+_NEWEST = Prepared(
+    lambda user_id, limit, offset: (
+        SessionRow.select(SessionRow, _COUNT.alias("message_count"))
+        .where(SessionRow.user_id == user_id)
+        .order_by(SessionRow.updated_at.desc(), SessionRow.row.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+)
+_ALL = Prepared(lambda user_id: SessionRow.select(fn.COUNT(SessionRow.row)).where(SessionRow.user_id == user_id))
 
 
 def owned(session_id: str, user_id: str) -> dict[str, Any]:
     """The whole row, or NotFoundError."""
-    query = SessionRow.select().where(SessionRow.id == session_id, SessionRow.user_id == user_id)
-    row = first(query)
+    row = _OWNED.first(session_id, user_id)
     if row is None:
         raise NotFoundError("This conversation does not exist (any more).")
     return row
@@ -28,7 +42,7 @@ def owned(session_id: str, user_id: str) -> dict[str, Any]:
 
 def create(session: ChatSession) -> ChatSession:
     users.must_exist(session.user_id)
-    SessionRow.insert(session_columns(session)).execute()
+    prepared.insert(SessionRow, session_columns(session))
     return session
 
 
@@ -37,12 +51,12 @@ def get(session_id: str, user_id: str) -> ChatSession:
 
 
 def page(user_id: str, limit: int, offset: int, query: str | None) -> tuple[list[ChatSession], int]:
-    wanted = SessionRow.user_id == user_id
-    if query is not None:
-        match = search.match_of(query)
-        if not match:
-            return [], 0
-        wanted &= _found(match, user_id)
+    if query is None:
+        return [session_of(row) for row in _NEWEST.dicts(user_id, limit, offset)], _ALL.number(user_id)
+    match = search.match_of(query)
+    if not match:
+        return [], 0
+    wanted = (SessionRow.user_id == user_id) & _found(match, user_id)
     total = SessionRow.select().where(wanted).count()
     rows = (
         SessionRow.select(SessionRow, _COUNT.alias("message_count"))
@@ -95,7 +109,7 @@ def delete_empty(older_than_ms: int) -> list[str]:
 
 
 def _count(session_id: str) -> int:
-    return int(MessageRow.select().where(MessageRow.session_id == session_id).count())
+    return _MESSAGES.number(session_id)
 
 
 def _has_no_messages() -> Any:

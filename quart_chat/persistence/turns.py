@@ -16,9 +16,16 @@ from quart_chat.entities import (
     now_ms,
 )
 from quart_chat.errors import ConflictError
-from quart_chat.persistence import generations, messages, sessions
-from quart_chat.persistence.rows import message_columns
+from quart_chat.persistence import generations, messages, prepared, sessions
+from quart_chat.persistence.prepared import Prepared
+from quart_chat.persistence.rows import message_columns, message_of
 from quart_chat.persistence.tables import MessageRow, SessionRow
+
+_SENT = Prepared(
+    lambda session_id, client_id: MessageRow.select().where(
+        MessageRow.session_id == session_id, MessageRow.client_id == client_id
+    )
+)
 
 
 def begin(
@@ -82,9 +89,10 @@ def resume(message_id: str, user_id: str, *, model: str, person: str) -> Turn:
 
 
 def _seen(session_id: str, client_id: str) -> Turn | None:
-    question = messages.find(MessageRow.session_id == session_id, MessageRow.client_id == client_id)
-    if question is None:
+    row = _SENT.first(session_id, client_id)
+    if row is None:
         return None
+    question = message_of(row)
     answer = messages.find(MessageRow.parent_id == question.id)
     generation = generations.latest_of(answer.id) if answer else None
     if answer is None or generation is None:
@@ -141,4 +149,4 @@ def _queue(answer: Message, user_id: str, person: str, now: int, *, continues: b
 
 
 def _touch(session_id: str, now: int, **columns: Any) -> None:
-    SessionRow.update(updated_at=now, **columns).where(SessionRow.id == session_id).execute()
+    prepared.update(SessionRow, session_id, {"updated_at": now, **columns})

@@ -204,7 +204,7 @@ def render_steps(text: str) -> Iterator[str]:
         more = progress.more
 
 
-def warm_up(languages: tuple[str, ...] = ("python", "javascript", "bash", "json")) -> None:
+def warm_up(languages: tuple[str, ...] = ("python", "javascript", "bash", "json", "html", "css")) -> None:
     """Imports and builds what the first render would wait for, about 0.2 s: call it in a thread."""
     render("# warm\n\n| a |\n|---|\n| [b](https://example.org) |\n")
     for language in languages:

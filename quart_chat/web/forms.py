@@ -82,12 +82,13 @@ def session_changes(values: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def settings_form(form: Mapping[str, str]) -> dict[str, Any]:
-    """The same from the fields of a page's form, where everything is text and empty means unset."""
+def settings_form(form: Mapping[str, str], before: Parameters) -> dict[str, Any]:
+    """The same from the fields of a page's form, where everything is text and empty means unset; what the form has
+    no field for stays as it was `before`."""
     values: dict[str, Any] = {name: form[name] for name in ("title", "model", "system_prompt") if name in form}
     if any(name in form for name in LIMITS):
-        numbers: dict[str, Any] = {name: _number(name, form.get(name, "")) for name in LIMITS}
-        values["parameters"] = Parameters(**numbers)
+        numbers: dict[str, Any] = {name: _number(name, form[name]) for name in LIMITS if name in form}
+        values["parameters"] = replace(before, **numbers)
     if "think" in form:
         values["think"] = {"on": True, "off": False}.get(form["think"])
     changes = session_changes(values)

@@ -51,7 +51,8 @@ async def show(session_id: str) -> Response:
 
 @blueprint.post("/chat/<session_id>")
 async def update(session_id: str) -> Response:
-    changes = settings_form((await request.form).to_dict())
+    before = await services().storage.get_session(session_id, user_id())
+    changes = settings_form((await request.form).to_dict(), before.parameters)
     session = await services().chat.update_session(session_id, user_id(), changes)
     return done(f"/chat/{session.id}")
 

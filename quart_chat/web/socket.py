@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from typing import Any
 
 from quart import Blueprint, websocket
 
@@ -58,7 +57,9 @@ async def _serve(parts: Web) -> int:
         if session_id:
             document = await stack.enter_async_context(hub.session(session_id, user_id()))
             if is_page:
-                await document.render()  # a snapshot shows stored answers, which nobody may have looked at since the start
+                await (
+                    document.render()
+                )  # a snapshot shows stored answers, which nobody may have looked at since the start
         connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
         hub.join(viewer)
         stack.callback(hub.leave, viewer)
@@ -140,7 +141,7 @@ class Connection:
         return pages.board_frames(document, since, self._document.session.id if self._document else "")
 
     def _cursor(self) -> str:
-        positions: dict[Any, int | None] = dict(self._viewer.positions)
+        positions = self._viewer.positions
         session = positions.get(self._document) if self._document is not None else None
         return str(Cursor(self._board.revisions.epoch, session, positions.get(self._board)))
 

@@ -2,6 +2,7 @@
 (() => {
   const field = () => document.querySelector('[data-composer] textarea');
   const limit = 60000;     // bytes a browser sends while the page goes away
+  const handed = 10000;    // ms after which a text left behind is no longer taken for the newest
   let timer = 0;
 
   const later = ms => {
@@ -26,5 +27,24 @@
     clearTimeout(timer);
     timer = 0;
   });
-  addEventListener('pagehide', save);
+
+  // A reload asks for the new page before it hides this one, so the server cannot put the last words into it.
+  const place = () => `draft ${location.pathname}`;
+
+  const hand = () => {
+    try { if (timer && field()) sessionStorage.setItem(place(), JSON.stringify([Date.now(), field().value])); } catch { return; }
+  };
+
+  const take = () => {
+    try {
+      const [at, text] = JSON.parse(sessionStorage.getItem(place())) ?? [0];
+      sessionStorage.removeItem(place());
+      if (!field() || Date.now() - at > handed || text === field().value) return;
+      field().value = text;
+      field().dispatchEvent(new Event('input', { bubbles: true }));
+    } catch { return; }                                                    // storage may be switched off
+  };
+
+  addEventListener('pagehide', () => { hand(); save(); });
+  document.addEventListener('DOMContentLoaded', take);
 })();

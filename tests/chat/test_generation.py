@@ -34,8 +34,8 @@ def told(house: House) -> list[tuple[str, str]]:
 
 async def test_parameters_and_system_prompt_reach_the_engine(house: House) -> None:
     session = await house.new_session()
-    parameters = Parameters(temperature=0.2, max_tokens=3, top_p=0.5, top_k=7, seed=42, stop=("END",), num_ctx=2048)
-    changes = {"parameters": parameters, "system_prompt": "Be brief."}
+    parameters = Parameters(temperature=0.2, max_tokens=3, top_p=0.5, top_k=7, seed=42, stop=("END",))
+    changes = {"parameters": parameters, "num_ctx": 2048, "system_prompt": "Be brief."}
     await house.chat.update_session(session.id, OWNER_ID, changes)
     answer = await house.ended(await house.ask(session, "Hi"))
     assert house.fake.questions[-1]["options"] == {

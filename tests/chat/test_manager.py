@@ -342,11 +342,11 @@ async def test_a_growing_answer_is_in_the_history_with_the_text_it_has(house: Ho
 
 async def test_saving_other_settings_leaves_the_models_context_alone(house: House) -> None:
     one, two = await house.new_session(), await house.new_session("hello")
-    await house.chat.update_session(one.id, OWNER_ID, {"parameters": Parameters(num_ctx=8192)})
+    await house.chat.update_session(one.id, OWNER_ID, {"num_ctx": 8192})
     await house.chat.update_session(two.id, OWNER_ID, {"parameters": Parameters(temperature=0.2)})
     for session in (one, two):
         await house.ended(await house.ask(session))
     assert [body["options"]["num_ctx"] for body in house.fake.questions] == [8192, 8192]
-    await house.chat.update_session(one.id, OWNER_ID, {"parameters": Parameters()})
+    await house.chat.update_session(two.id, OWNER_ID, {"num_ctx": None})
     await house.ended(await house.ask(one))
     assert "num_ctx" not in house.fake.questions[-1]["options"]

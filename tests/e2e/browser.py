@@ -28,6 +28,7 @@ WAIT_S = 8.0
 LOG = "document.getElementById('log').innerHTML"
 FINISHED = """document.querySelectorAll('.msg.assistant').length === %d && !document.querySelector('time:not([data-local])')
   && !document.querySelector('#log .running, .send.stop, .tail:not(:empty)') && document.getElementById('log').innerHTML"""
+SHOWN = "document.body.innerText"
 OPEN = "document.getElementById('live')?._htmx?.ws?.connection?.socket?.readyState === WebSocket.OPEN"
 
 
@@ -137,12 +138,14 @@ class Tab:
         try:
             await found.first.wait_for(timeout=within_s * 1000)
         except PlaywrightTimeout:
-            shown = await self.page.locator("main").inner_text()
-            raise AssertionError(f"{selector} with {text!r} was not there in {within_s} s, but: {shown}") from None
+            raise AssertionError(f"not {text!r} in {selector} within {within_s} s, but: {await self.js(SHOWN)}") from None
 
     async def finished(self, answers: int = 1, within_s: float = WAIT_S) -> str:
         """The log, as soon as it has so many answers and none of them is under way."""
-        return await until(lambda: self._log_if_finished(answers), within_s)
+        try:
+            return await until(lambda: self._log_if_finished(answers), within_s)
+        except AssertionError:
+            raise AssertionError(f"not {answers} finished within {within_s} s, but: {await self.js(SHOWN)}") from None
 
     async def _log_if_finished(self, answers: int) -> str:
         return str(await self.js(FINISHED % answers) or "")

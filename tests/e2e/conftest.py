@@ -33,8 +33,14 @@ async def stage(empty_stage: Stage) -> Stage:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def failing_stage(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """One for many failures, with little patience: a token within a second, one retry."""
+async def impatient_product(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with Stage(browser, tmp_path_factory.mktemp("failing")) as stage:
         await stage.start(OLLAMA_TIMEOUT="1", OLLAMA_RETRIES="1")
         yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def failing_stage(impatient_product: Stage) -> AsyncIterator[Stage]:
+    """One product for many failures, impatient: a token within a second, one retry."""
+    yield impatient_product
+    await impatient_product.clear()

@@ -85,6 +85,7 @@ class Stage:
         self._directory = directory
         self._stack = AsyncExitStack()
         self._run = AsyncExitStack()
+        self._people = AsyncExitStack()
         self._settings = {"OLLAMA_POLL": "0.5", "LOG_LEVEL": "WARNING"}
         self._somebody: BrowserContext | None = None
 
@@ -109,7 +110,7 @@ class Stage:
     async def person(self, **options: Any) -> BrowserContext:
         """A browser of their own: cookies, storage, and a name in the queue."""
         context = await self._chromium.browser.new_context(**options)
-        self._stack.push_async_callback(context.close)
+        self._people.push_async_callback(context.close)
         self.watch.over(context)
         return context
 
@@ -131,10 +132,15 @@ class Stage:
         answer = await person.request.post(f"{self.server.url}/chat")
         return await self.tab(urlsplit(answer.url).path, person=person, through=through)
 
-    async def post(self, tab: Tab, path: str, **form: str) -> None:
-        """What a program of the same person would do, without a page: a form under the tab's session."""
-        answer = await tab.page.context.request.post(f"{self.server.url}{tab.path}{path}", form=form)
+    async def post(self, path: str, **form: str) -> str:
+        """A form that somebody sends without a page; the address where it leads."""
+        answer = await (await self.somebody()).request.post(self.server.url + path, form=form)
         assert answer.ok, await answer.text()
+        return urlsplit(answer.url).path
+
+    async def ask(self, content: str) -> None:
+        """A question in a chat of its own that nobody looks at."""
+        await self.post(await self.post("/chat") + "/message", content=content)
 
     async def somebody(self) -> BrowserContext:
         """The person whose tabs a test opens without saying whose."""
@@ -152,7 +158,15 @@ class Stage:
         self._stack.push_async_callback(self._run.aclose)
         return self
 
+    async def clear(self) -> None:
+        """Everybody leaves; the product and the engine stay."""
+        await self._people.aclose()
+        self._somebody = None
+
     async def __aexit__(self, *failure: Any) -> None:
+        if self.server.process.returncode is not None:
+            self.watch.problems.append(f"the server ended with {self.server.process.returncode}")
+        await self._people.aclose()
         await self._stack.__aexit__(*failure)
         if failure[0] is None:
             assert self.watch.problems == []
