@@ -9,7 +9,6 @@ from quart_chat.web import errors, headers
 from quart_chat.web.assets import Assets
 from quart_chat.web.current import EXTENSION, Web
 from quart_chat.web.guards import Guards
-from quart_chat.web.lean_websocket import LeanWebsocket
 from quart_chat.web.page_frames import PageFrames
 from quart_chat.web.routes import BLUEPRINTS
 from quart_chat.web.templates import Templates
@@ -21,7 +20,6 @@ MAX_BODY_BYTES = 512 * 1024
 def create_app(services: Services) -> Quart:
     """Serves `services`, which the caller starts before and closes after."""
     app = Quart("quart_chat", static_folder=None)
-    app.websocket_class = LeanWebsocket
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     base_path = services.settings.base_path
     assets = Assets(base_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,9 @@ async def test_closing_while_answers_run_and_wait_leaves_no_task_behind(
         await script.held.wait()
         await house.ask(await house.new_session())
         house.services.library.begin_load("think")
-    left = {task for task in asyncio.all_tasks() - before if "generation" in task.get_name() or "load" in task.get_name()}
+    left = {
+        task for task in asyncio.all_tasks() - before if "generation" in task.get_name() or "load" in task.get_name()
+    }
     assert left == set()
 
 
@@ -91,7 +94,7 @@ async def test_history_in_memory_is_gone_afterwards(tmp_path: Path, fake_ollama:
         await house.ended(await house.ask(await house.new_session()))
         _, total = await house.storage.list_sessions(OWNER_ID)
         assert total == 1
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
     async with open_house(tmp_path, fake_ollama, history_storage_type="memory") as house:
         assert await house.storage.list_sessions(OWNER_ID) == ([], 0)
 

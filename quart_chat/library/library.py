@@ -131,12 +131,12 @@ class Library:
 
     async def _watch(self) -> None:
         while True:
+            self._nudge.clear()  # whoever asks from here on may mean what this round sees no more
             try:
                 await self.refresh()
             except Exception:
                 logger.exception("the engine could not be looked at")
             pause = self._settings.ollama_poll_s if self._hub.viewers else UNWATCHED_POLL_S
-            self._nudge.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._nudge.wait()

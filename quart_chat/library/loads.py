@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from quart_chat.entities import new_id
 from quart_chat.errors import ModelError
@@ -36,7 +37,7 @@ class Loads:
         key = normalise(model)
         load = self._running.get(key)
         if load is None:
-            work = provider.load_model(model, num_ctx=num_ctx, keep_alive=keep_alive)
+            work = partial(provider.load_model, model, num_ctx=num_ctx, keep_alive=keep_alive)
             task = asyncio.create_task(self._run(key, work), name=f"load {model}")
             load = self._running[key] = Load(model, task)
             task.add_done_callback(_report)
@@ -48,9 +49,9 @@ class Loads:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, key: str, work: Awaitable[int]) -> int:
+    async def _run(self, key: str, work: Callable[[], Awaitable[int]]) -> int:
         try:
-            return await work
+            return await work()
         finally:
             self._running.pop(key, None)
 

@@ -103,12 +103,11 @@ class SessionDocument(Document):
     async def render(self) -> None:
         """Make every message that a fresh page shows ready, giving way to others in between: stored ones, and what
         has come since the last tick."""
-        while self.advance():
-            await asyncio.sleep(0)
         for live in self.latest:
             await live.render()
             await asyncio.sleep(0)
-        while self.advance():  # unwatched it ticks slowly: an end could be shown before the text
+        # Unwatched it ticks slowly: an end could be shown before the text.
+        while self.advance():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     def changed(self, since: int) -> Iterable[LiveMessage]:

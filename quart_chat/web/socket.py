@@ -57,9 +57,7 @@ async def _serve(parts: Web) -> int:
         if session_id:
             document = await stack.enter_async_context(hub.session(session_id, user_id()))
             if is_page:
-                await (
-                    document.render()
-                )  # a snapshot shows stored answers, which nobody may have looked at since the start
+                await document.render()  # a snapshot shows stored answers too; after a start nobody has read them yet
         connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
         hub.join(viewer)
         stack.callback(hub.leave, viewer)

@@ -27,12 +27,17 @@ class MessageView:
         self.message: Message = live.message
         self.generation_id = live.generation_id
         self.phase: Phase | None = live.phase
-        self.blocks = Markup(_blocks_html(live, range(len(page.blocks))))
+        self._live = live
         self.tail = page.tail
         self.open_code = page.open_code
         self.open_language = page.open_language
         self.thinking = page.thinking
         self.is_thinking = page.is_thinking
+
+    @property
+    def blocks(self) -> Markup:
+        """Every finished block in its element."""
+        return Markup(_blocks_html(self._live, range(len(self._live.page.blocks))))
 
 
 MAX_ITEMS = 2048

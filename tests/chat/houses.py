@@ -46,9 +46,7 @@ class House:
         await self.until(turn, lambda document: document.running is None, within_s)
         return await self.storage.get_message(turn.answer.id, OWNER_ID)
 
-    async def until(
-        self, turn: Turn, condition: Callable[[SessionDocument], bool], within_s: float = WAIT_S
-    ) -> None:
+    async def until(self, turn: Turn, condition: Callable[[SessionDocument], bool], within_s: float = WAIT_S) -> None:
         """Until the live document of the turn's session fulfils `condition`."""
         async with self.services.hub.session(turn.question.session_id, OWNER_ID) as document:
             await wait_for(document, lambda: condition(document), within_s)
@@ -79,6 +77,13 @@ async def wait_for(document: Document, condition: Callable[[], bool], within_s: 
                 await viewer.wake.wait()
     finally:
         viewer.leave()
+
+
+async def eventually(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:
+    """For what tells nobody when it changes: files, logs, the queues of threads."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def settings_for(data: Path, fake: FakeOllama, **more: Any) -> Settings:

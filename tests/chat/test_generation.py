@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sqlite3
 import time
@@ -14,7 +13,7 @@ import pytest
 from quart_chat.chat import generation as generation_module
 from quart_chat.entities import OWNER_ID, GenerationState, Message, MessageState, Parameters
 from quart_chat.errors import ConflictError
-from tests.chat.houses import MODEL, House, open_house
+from tests.chat.houses import MODEL, House, eventually, open_house
 from tests.doubles.fake_ollama import FakeOllama
 from tests.doubles.script import HELLO, Script
 
@@ -137,9 +136,7 @@ async def test_text_is_in_the_database_within_a_second_of_its_coming(house: Hous
     turn = await house.ask(await house.new_session())
     await script.held.wait()
     came = time.monotonic()
-    async with asyncio.timeout(3):
-        while stored(tmp_path, turn.answer.id) != "one two":
-            await asyncio.sleep(0.02)
+    await eventually(lambda: stored(tmp_path, turn.answer.id) == "one two")
     assert time.monotonic() - came <= 1.0
     script.resume.set()
     await house.ended(turn)
@@ -182,9 +179,7 @@ async def test_a_crash_leaves_the_saved_text_and_what_waited_is_answered(
         running = await house.ask(await house.new_session(), "Running")
         await script.held.wait()
         waiting = await house.ask(await house.new_session(), "Waiting")
-        async with asyncio.timeout(3):
-            while stored(tmp_path / "data", running.answer.id) != "one two":
-                await asyncio.sleep(0.02)
+        await eventually(lambda: stored(tmp_path / "data", running.answer.id) == "one two")
         for file in (tmp_path / "data").glob(f"{DATABASE}*"):
             shutil.copy(file, copy)
         script.resume.set()
@@ -257,9 +252,7 @@ async def test_an_end_that_cannot_be_stored_is_tried_again_until_it_can(
     await script.held.wait()
     await fill_up(house, 2)
     script.resume.set()
-    async with asyncio.timeout(5):
-        while "could not be stored" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: "could not be stored" in caplog.text)
     await fill_up(house, 10_000)
     answer = await house.ended(turn)
     assert (answer.state, len(answer.content)) == (MessageState.COMPLETE, 500_006)

@@ -11,7 +11,7 @@ import pytest
 
 from quart_chat.chat.whole import whole
 from quart_chat.entities import OWNER_ID, MessageState
-from tests.chat.houses import House
+from tests.chat.houses import House, eventually
 from tests.doubles.script import Script
 
 
@@ -27,9 +27,7 @@ async def leave_during_the_commit(house: House, work: Coroutine[Any, Any, Any]) 
     holding = asyncio.ensure_future(database.write(hold))
     await began.wait()
     task = asyncio.ensure_future(work)
-    async with asyncio.timeout(5):
-        while not database._writes._units.qsize():
-            await asyncio.sleep(0)
+    await eventually(lambda: bool(database._writes._units.qsize()))
     leaving = asyncio.ensure_future(database.write(lambda: loop.call_soon_threadsafe(task.cancel) and None))
     await asyncio.sleep(0)
     gate.set()

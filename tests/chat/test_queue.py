@@ -179,7 +179,10 @@ async def test_engines_do_not_wait_for_each_other(runs: Runs) -> None:
         name = "other"
 
     queue = GenerationQueue(
-        Providers(Other(slots=1), DemoProvider(slots=2)), runs.run, on_change=runs.changed.set, duration_s=lambda _: None
+        Providers(Other(slots=1), DemoProvider(slots=2)),
+        runs.run,
+        on_change=runs.changed.set,
+        duration_s=lambda _: None,
     )
     for name, model in (("a", "m"), ("b", "m"), ("c", "demo"), ("d", "demo")):
         queue.put(ticket(name, model))

@@ -26,22 +26,25 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background
 POLL_S = 0.03
 WAIT_S = 8.0
 LOG = "document.getElementById('log').innerHTML"
-FINISHED = """document.querySelectorAll('.msg.assistant').length === %d && !document.querySelector('time:not([data-local])')
-  && !document.querySelector('#log .running, .send.stop, .tail:not(:empty)') && document.getElementById('log').innerHTML"""
+FINISHED = """document.querySelectorAll('.msg.assistant').length === %d
+  && !document.querySelector('#log .running, .send.stop, .tail:not(:empty), time:not([data-local])')
+  && document.getElementById('log').innerHTML"""
 SHOWN = "document.body.innerText"
 OPEN = "document.getElementById('live')?._htmx?.ws?.connection?.socket?.readyState === WebSocket.OPEN"
 
 
 async def until(read: Callable[[], Awaitable[T]], within_s: float = WAIT_S) -> T:
     """The first true value of `read`. Fails with the last value when there was none in time."""
-    last: Any = None
+    last: T | None = None
     try:
         async with asyncio.timeout(within_s):
-            while not (last := await read()):
+            last = await read()
+            while not last:
                 await asyncio.sleep(POLL_S)
+                last = await read()
     except TimeoutError:
         raise AssertionError(f"not within {within_s} s; the last value was {last!r}") from None
-    return last  # type: ignore[no-any-return]
+    return last
 
 
 @dataclass
@@ -138,7 +141,9 @@ class Tab:
         try:
             await found.first.wait_for(timeout=within_s * 1000)
         except PlaywrightTimeout:
-            raise AssertionError(f"not {text!r} in {selector} within {within_s} s, but: {await self.js(SHOWN)}") from None
+            raise AssertionError(
+                f"not {text!r} in {selector} within {within_s} s, but: {await self.js(SHOWN)}"
+            ) from None
 
     async def finished(self, answers: int = 1, within_s: float = WAIT_S) -> str:
         """The log, as soon as it has so many answers and none of them is under way."""

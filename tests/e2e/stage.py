@@ -92,7 +92,7 @@ class Stage:
     async def start(self, **variables: str) -> None:
         """The product; a second time on the same data, with the same port and settings."""
         self._settings |= {"OLLAMA_BASE_URL": self.fake.url, **variables}
-        product = started(self._directory, PRODUCT, **self._settings)
+        product = started(self._directory, PRODUCT, None, **self._settings)
         self.server = await self._run.enter_async_context(product)
         await self.server.line_with("Ollama")
         self.watch.allowed.add(f"127.0.0.1:{self.server.port}")
@@ -132,7 +132,7 @@ class Stage:
         answer = await person.request.post(f"{self.server.url}/chat")
         return await self.tab(urlsplit(answer.url).path, person=person, through=through)
 
-    async def post(self, path: str, **form: str) -> str:
+    async def post(self, path: str, **form: Any) -> str:
         """A form that somebody sends without a page; the address where it leads."""
         answer = await (await self.somebody()).request.post(self.server.url + path, form=form)
         assert answer.ok, await answer.text()

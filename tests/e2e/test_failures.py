@@ -38,9 +38,7 @@ NOTHING_CAME = {"404", "500", "503", "hang_before_headers", "empty"}
 
 
 @pytest.mark.parametrize("mode", TOLD)
-async def test_a_failure_is_told_can_be_retried_and_does_not_stop_the_queue(
-    failing_stage: Stage, mode: str
-) -> None:
+async def test_a_failure_is_told_can_be_retried_and_does_not_stop_the_queue(failing_stage: Stage, mode: str) -> None:
     stage = failing_stage
     first = talking(stage)
     unlucky, next_one = await two_waiting(stage)
@@ -52,7 +50,9 @@ async def test_a_failure_is_told_can_be_retried_and_does_not_stop_the_queue(
     buttons = unlucky.page.locator("#log .again button")
     assert await buttons.all_inner_texts() == (["Retry"] if mode in NOTHING_CAME else ["Continue", "Retry"])
     await buttons.last.click()
-    await unlucky.has(".msg.assistant .body", re.compile(r"^\s*Hello! I am a fake model and I say this to everybody\.\s*$"))
+    await unlucky.has(
+        ".msg.assistant .body", re.compile(r"^\s*Hello! I am a fake model and I say this to everybody\.\s*$")
+    )
     await unlucky.finished(answers=1 if mode in NOTHING_CAME else 2)
 
 

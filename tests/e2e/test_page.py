@@ -120,8 +120,10 @@ async def test_streamed_code_and_tables_end_as_a_fresh_load_and_code_is_copied_w
 ) -> None:
     person = await stage.person()
     await person.add_init_script(WITHOUT_CLIPBOARD)
-    await person.add_init_script("document.addEventListener('copy', () => { window.copied = String(getSelection()) || "
-                                 "document.activeElement.value })")
+    await person.add_init_script(
+        "document.addEventListener('copy', () => { window.copied = String(getSelection()) || "
+        "document.activeElement.value })"
+    )
     tab = await stage.chat(person=person)
     stage.fake.answer(Script(tokens=list(ANSWER), rate=150))
     await tab.send("Show me.")

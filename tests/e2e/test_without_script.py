@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from tests.doubles.script import Script
 from tests.e2e.browser import until
@@ -21,9 +21,14 @@ async def page(stage: Stage) -> AsyncIterator[Page]:
     yield tab.page
 
 
+async def submit(page: Page, button: Locator) -> None:
+    async with page.expect_navigation():
+        await button.click()
+
+
 async def send(page: Page, text: str) -> None:
     await page.locator("#composer-text").fill(text)
-    await page.get_by_role("button", name="Send").click()
+    await submit(page, page.get_by_role("button", name="Send"))
 
 
 async def reloaded_until(page: Page, selector: str) -> None:
@@ -37,13 +42,12 @@ async def reloaded_until(page: Page, selector: str) -> None:
 
 
 async def test_one_can_ask_read_the_answer_after_a_reload_and_have_another(stage: Stage, page: Page) -> None:
-    await page.get_by_role("button", name="New chat").click()
+    await submit(page, page.get_by_role("button", name="New chat"))
     await send(page, "Who are you?")
     await reloaded_until(page, ".msg.assistant .meta.complete")
     assert "I say this to everybody" in await page.locator(".msg.assistant .body").inner_text()
     stage.fake.answer("Something else.")
-    await page.get_by_role("button", name="Answer again").click()
-    await reloaded_until(page, ".msg.assistant:last-of-type .meta.complete >> visible=true")
+    await submit(page, page.get_by_role("button", name="Answer again").last)
     await reloaded_until(page, "text=Something else.")
 
 
@@ -52,7 +56,7 @@ async def test_one_can_stop_an_answer(stage: Stage, page: Page) -> None:
     await send(page, "Count.")
     await script.held.wait()
     await reloaded_until(page, "text=word9")
-    await page.get_by_role("button", name="Stop", exact=True).click()
+    await submit(page, page.get_by_role("button", name="Stop", exact=True))
     await page.locator(".meta.stopped", has_text="Stopped.").wait_for()
     assert "word9" in await page.locator(".msg.assistant").inner_text()
 
@@ -60,10 +64,10 @@ async def test_one_can_stop_an_answer(stage: Stage, page: Page) -> None:
 async def test_one_can_rename_choose_a_model_and_delete(stage: Stage, page: Page) -> None:
     await page.locator(".rename > summary").click()
     await page.locator("#header-title").fill("Heat pumps")
-    await page.locator(".rename-form").get_by_role("button", name="Rename").click()
+    await submit(page, page.locator(".rename-form").get_by_role("button", name="Rename"))
     assert await page.locator("h1").inner_text() == "Heat pumps"
     await page.locator(".picker-summary").click()
-    await page.locator("button.model", has_text="think").click()
+    await submit(page, page.locator("button.model", has_text="think"))
     assert await page.locator(".picker-name").inner_text() == "think"
     current = page.locator(".session.current")
     await current.locator(".session-menu > summary").click()

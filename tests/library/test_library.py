@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,9 @@ async def test_headers_of_open_sessions_are_touched_when_models_change(house: Ho
 
 async def test_a_wish_to_look_during_a_look_is_not_lost(house: House) -> None:
     library = library_of(house)
-    looked = len(house.fake.seen("/api/tags"))
+    looked = len(house.fake.seen("/api/ps"))
     library.look_now()
-    await house.fake.until(lambda: len(house.fake.seen("/api/tags")) > looked)
+    await house.fake.until(lambda: len(house.fake.seen("/api/ps")) > looked)
     house.fake.add_model("fresh")
     library.look_now()
     await house.until_board(lambda board: "fresh:latest" in board.get("model"), within_s=3)
@@ -163,4 +164,7 @@ async def test_a_failed_load_is_told_to_who_waits_and_logged_where_nobody_does(
 async def test_closing_right_after_a_load_began_leaves_nothing_behind(tmp_path: Path, fake_ollama: FakeOllama) -> None:
     async with open_house(tmp_path, fake_ollama, **LONG_POLL) as house:
         load = library_of(house).begin_load(MODEL)
-    assert load.task.cancelled()
+        await library_of(house).close()
+        assert load.task.cancelled()
+        del load
+        gc.collect()

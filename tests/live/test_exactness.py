@@ -41,9 +41,11 @@ from tests.live.dom import Page, parse
 PIECES = st.lists(
     st.sampled_from(
         [
-            "word ", "two words", " ", "\n", "\n\n", "🙂", "𝕏", "e\u0301", "👩‍👩‍👧", "<b>&amp;", "**", "`", "_", "|", "\t",
-            "```python\n", "```\n", "```", "~~~\n", "x = '🙂'\n", "    code\n", "- item\n", "1. one\n", "> said\n", "# H\n",
+            "word ", "two words", " ", "\n", "\n\n", "🙂", "𝕏", "e\u0301", "👩‍👩‍👧", "<b>&amp;", "**", "`", "_", "|",
+            "```python\n", "```\n", "```", "~~~\n", "x = '🙂'\n", "    code\n", "- item\n", "1. one\n", "> said\n",
+            "# H\n", "\t",
             "| a | b |\n|---|---|\n", "| 1 | 2 |\n", "[ref][x] ", "\n[x]: https://example.org\n", "---\n", "\r\n",
+            "A paragraph.\n\n", "# Head\n\n", "- a\n- b\n\n", "```\nx\n```\n\n", "[x]: https://example.org/x\n\n",
             "<details>\n", "https://example.org ", "- [ ] task\n", "\\", "\x00", "a" * 300,
         ]
     ),
@@ -55,9 +57,17 @@ CODE = st.lists(
     min_size=1,
     max_size=5,
 )
+BLOCKS = st.lists(
+    st.sampled_from(
+        ["A paragraph.\n\n", "# Head\n\n", "- a\n- b\n\n", "```\n🙂\n```\n\n", "[a]: https://a.example\n\n", "x"]
+    ),
+    max_size=4,
+)
 ENDS = st.sampled_from([s for s in MessageState if s is not MessageState.GENERATING])
 KINDS = st.sampled_from(["loading", "reading", "thinking", "writing", "stalled", "queued"])
 PAGES = st.integers(0, 2)
+LOOKING = st.sampled_from([None, None, 0, 1, 2])
+"""A page that is served right after a change, or none."""
 FULL = "full" in os.environ.get("HYPOTHESIS_PROFILE", "")
 
 
@@ -148,12 +158,20 @@ class Session(RuleBasedStateMachine):
         self.do(lambda: void(self.document.put(answer, generation_id="g")))
 
     @precondition(lambda self: self.running is not None)
-    @rule(pieces=st.lists(PIECES, min_size=1, max_size=4), tick=st.booleans())
-    def grow(self, pieces: list[str], tick: bool) -> None:
+    @rule(pieces=st.lists(PIECES, min_size=1, max_size=4), at=LOOKING)
+    def grow(self, pieces: list[str], at: int | None) -> None:
         for piece in pieces:
             self.do(lambda piece=piece: self.document.grow(self.running.message.id, piece))  # type: ignore[misc]
-            if tick:
-                self.tick()
+            self.look(at)
+
+    @precondition(lambda self: self.running is not None)
+    @rule(thoughts=BLOCKS, blocks=BLOCKS, state=ENDS, at=PAGES)
+    def watch(self, thoughts: list[str], blocks: list[str], state: MessageState, at: int) -> None:
+        """One page looks on at every step of an answer until its end."""
+        for thought in thoughts:
+            self.think(thought, at)
+        self.grow(blocks, at)
+        self.finish(state, 1200, at)
 
     @precondition(lambda self: self.running is not None)
     @rule(pieces=CODE, at=PAGES)
@@ -165,9 +183,10 @@ class Session(RuleBasedStateMachine):
             self.deliver(at, False)
 
     @precondition(lambda self: self.running is not None)
-    @rule(piece=PIECES)
-    def think(self, piece: str) -> None:
+    @rule(piece=PIECES, at=LOOKING)
+    def think(self, piece: str, at: int | None) -> None:
         self.do(lambda: self.document.think(self.running.message.id, piece))
+        self.look(at)
 
     @precondition(lambda self: self.running is not None)
     @rule(kind=KINDS, speed=st.sampled_from([None, 3.0, 40.0]))
@@ -176,13 +195,14 @@ class Session(RuleBasedStateMachine):
         self.do(lambda: self.document.set_phase(self.running.message.id, phase))
 
     @precondition(lambda self: self.running is not None)
-    @rule(state=ENDS, ms=st.sampled_from([0, 1200]))
-    def finish(self, state: MessageState, ms: int) -> None:
+    @rule(state=ENDS, ms=st.sampled_from([0, 1200]), at=LOOKING)
+    def finish(self, state: MessageState, ms: int, at: int | None) -> None:
         problem = Problem(code="X", text="It broke.") if state is MessageState.FAILED else None
         end = replace(
             self.running.whole, state=state, statistics=Statistics(thinking_ms=ms, output_ms=ms), problem=problem
         )
         self.do(lambda: void(self.document.put(end)))
+        self.look(at)
 
     @precondition(lambda self: self.running is None and self.last is not None)
     @rule(continues=st.booleans())
@@ -204,6 +224,11 @@ class Session(RuleBasedStateMachine):
     def rename(self, title: str) -> None:
         self.do(lambda: self.document.set_session(replace(self.document.session, title=title)))
 
+    def look(self, at: int | None) -> None:
+        if at is not None:
+            self.tick()
+            self.deliver(at, False)
+
     @rule()
     def tick(self) -> None:
         self.do(self.document._tick)
@@ -215,9 +240,7 @@ class Session(RuleBasedStateMachine):
         """Everything that is due reaches a page; `lost`: the connection breaks instead, and it comes back later."""
         viewer, page = self.viewers[at], self.pages[at]
         for _ in range(50):
-            frames = self.document.frames_for(
-                viewer, lambda since: self.frames.session_frames(self.document, since)
-            )
+            frames = self.document.frames_for(viewer, lambda since: self.frames.session_frames(self.document, since))
             if not frames:
                 break
             assert len(frames) == 1
@@ -314,8 +337,8 @@ def void(_: object) -> None:
 
 
 Session.TestCase.settings = settings(
-    max_examples=2000 if FULL else 50,
-    stateful_step_count=80 if FULL else 30,
+    max_examples=2000 if FULL else 30,
+    stateful_step_count=80 if FULL else 25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

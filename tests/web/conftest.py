@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,11 @@ class Socket:
         await self.connection.send(json.dumps({"type": type_, "payload": payload}))
 
     async def closed(self) -> int | None:
-        async with asyncio.timeout(5):
-            await self.connection.wait_closed()
+        """The code with which the server closes; whatever comes before it is read and dropped."""
+        with suppress(websockets.ConnectionClosed):
+            async with asyncio.timeout(5):
+                while True:
+                    await self.connection.recv()
         return self.connection.close_code
 
 

@@ -256,7 +256,14 @@ async def test_a_conversation_is_read_changed_and_deleted(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"title": "x" * 201}, {"unknown": 1}, {"parameters": {"top_p": 2}}, {"model": ""}, {"think": "yes"}, {"title": None}],
+    [
+        {"title": "x" * 201},
+        {"unknown": 1},
+        {"parameters": {"top_p": 2}},
+        {"model": ""},
+        {"think": "yes"},
+        {"title": None},
+    ],
 )
 async def test_a_change_that_does_not_fit_is_400_and_changes_nothing(site: Site, change: Any) -> None:
     session = await site.new_session()
