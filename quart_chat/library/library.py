@@ -21,6 +21,8 @@ from quart_chat.providers.registry import Providers
 logger = logging.getLogger(__name__)
 
 UNWATCHED_POLL_S = 15.0
+LEAST_PAUSE_S = 0.3
+"""However many tabs come at once, the engine is asked at most three times a second."""
 START_HINT = "Start Ollama on that machine, for example with: ollama serve"
 
 
@@ -61,7 +63,7 @@ class Library:
     def offered(self) -> list[ModelInfo]:
         """What one can chat with: the engine's models, and the demo where it is offered."""
         found = [model for model in self.models if model.chats]
-        if self._settings.demo == "on" or not found:
+        if self._settings.demo == "on" or not found or self.engine.status != "connected":
             found += self.demo_models
         return found
 
@@ -137,6 +139,7 @@ class Library:
             except Exception:
                 logger.exception("the engine could not be looked at")
             pause = self._settings.ollama_poll_s if self._hub.viewers else UNWATCHED_POLL_S
+            await asyncio.sleep(min(pause, LEAST_PAUSE_S))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._nudge.wait()
