@@ -11,6 +11,7 @@ from quart_chat.chat.contexts import Contexts
 from quart_chat.chat.estimates import Estimates
 from quart_chat.chat.generation import GenerationRunner
 from quart_chat.chat.manager import ChatManager
+from quart_chat.chat.opening import Openings
 from quart_chat.chat.queue import GenerationQueue
 from quart_chat.chat.shelf import Shelf
 from quart_chat.config import Settings
@@ -44,7 +45,7 @@ class Services:
         self.estimates = Estimates(storage)
         self.contexts = Contexts(storage, settings)
         self.shelf = Shelf(storage, self.hub)
-        runner = GenerationRunner(storage, self.hub, self.providers, self.estimates, self.contexts)
+        runner = GenerationRunner(storage, self.hub, self.providers, self.estimates, self.contexts, self.shelf)
         self.queue = GenerationQueue(
             self.providers,
             runner.run,
@@ -63,6 +64,7 @@ class Services:
             self.shelf,
             settings,
         )
+        self.openings = Openings(self.chat, storage)
         self.draining = False
         self._warming: asyncio.Task[None] | None = None
         self._closed = False

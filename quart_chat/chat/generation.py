@@ -11,6 +11,7 @@ from quart_chat.chat.estimates import Estimates
 from quart_chat.chat.phases import PhaseLine
 from quart_chat.chat.progress import Progress
 from quart_chat.chat.prompt import build_prompt, estimate_tokens
+from quart_chat.chat.shelf import Shelf
 from quart_chat.chat.turns import Ticket
 from quart_chat.chat.whole import whole
 from quart_chat.entities import (
@@ -46,12 +47,14 @@ class GenerationRunner:
         providers: Providers,
         estimates: Estimates,
         contexts: Contexts,
+        shelf: Shelf,
     ) -> None:
         self._storage = storage
         self._hub = hub
         self._providers = providers
         self._estimates = estimates
         self._contexts = contexts
+        self._shelf = shelf
 
     async def run(self, ticket: Ticket) -> None:
         """Cancelled: the engine is stopped, the end is stored, then it returns (stopped by a person) or raises.
@@ -63,6 +66,7 @@ class GenerationRunner:
             async with self._hub.session(generation.session_id, generation.user_id) as document:
                 await self._run(ticket, document)
             await self._estimates.refresh(generation.model)
+            await self._shelf.refresh(generation.user_id)
         except NotFoundError:
             logger.info("generation %s: its session was deleted", generation.id)
         except StorageError as error:

@@ -105,6 +105,10 @@ class StorageManager:
         """The turn that `client_id` has begun in this session, as it stands after every `begin_turn` called before."""
         return await self._database.write(turns.seen, session_id, user_id, client_id)
 
+    async def find_session(self, user_id: str, client_id: str) -> str | None:
+        """The session in which this user has sent `client_id`, as it stands after every `begin_turn` before."""
+        return await self._database.write(turns.session_of, user_id, client_id)
+
     async def begin_retry(self, message_id: str, user_id: str, *, model: str, person: str) -> Turn:
         """Another answer to the same question; an answer without any text is written anew in its place.
 

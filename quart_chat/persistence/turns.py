@@ -26,6 +26,15 @@ _SENT = Prepared(
         MessageRow.session_id == session_id, MessageRow.client_id == client_id
     )
 )
+_SENT_BY = Prepared(
+    lambda user_id, client_id: (
+        MessageRow.select(MessageRow.session_id)
+        .join(SessionRow, on=(SessionRow.id == MessageRow.session_id))
+        .where(MessageRow.client_id == client_id, SessionRow.user_id == user_id)
+        .order_by(MessageRow.row.desc())
+        .limit(1)
+    )
+)
 
 
 def begin(
@@ -64,6 +73,11 @@ def begin(
 def seen(session_id: str, user_id: str, client_id: str) -> Turn | None:
     sessions.owned(session_id, user_id)
     return _seen(session_id, client_id)
+
+
+def session_of(user_id: str, client_id: str) -> str | None:
+    found = _SENT_BY.first(user_id, client_id)
+    return None if found is None else str(found["session_id"])
 
 
 def retry(message_id: str, user_id: str, *, model: str, person: str) -> Turn:

@@ -55,10 +55,11 @@ async def test_an_engine_that_goes_away_is_told_with_a_hint_and_its_return_too(h
     assert engine.problem
     assert engine.hint
     assert board(house, "loaded") == {}
-    assert list(board(house, "model")) == [MODEL, "think:latest"], "what is installed stays installed"
+    assert list(board(house, "model")) == [MODEL, "think:latest", "demo"], "what is installed stays installed"
     await house.fake.listen()
     await library.refresh()
     assert board(house, "engine")[""].status == "connected"
+    assert list(board(house, "model")) == [MODEL, "think:latest"], "the demo is offered meanwhile only"
 
 
 async def test_an_engine_that_refuses_is_an_error_without_the_hint_to_start_it(house: House) -> None:

@@ -23,6 +23,7 @@ BY_ID: dict[str, Try] = {
     "begin_turn": lambda s, t, user: s.begin_turn(
         t.question.session_id, user, content="a", client_id="c1", model="m", person="p"
     ),
+    "find_turn": lambda s, t, user: s.find_turn(t.question.session_id, user, "c1"),
     "begin_retry": lambda s, t, user: s.begin_retry(t.answer.id, user, model="m", person="p"),
     "begin_continue": lambda s, t, user: s.begin_continue(t.answer.id, user, model="m", person="p"),
     "get_message": lambda s, t, user: s.get_message(t.answer.id, user),
@@ -33,6 +34,7 @@ BY_ID: dict[str, Try] = {
 ABOUT_ONESELF: dict[str, tuple[Try, object]] = {
     "list_sessions": (lambda s, t, user: s.list_sessions(user), ([], 0)),
     "find_empty_sessions": (lambda s, t, user: s.find_empty_sessions(user), []),
+    "find_session": (lambda s, t, user: s.find_session(user, "c1"), None),
     "search": (lambda s, t, user: s.search(user, "secret"), ([], 0)),
     "get_settings": (lambda s, t, user: s.get_settings(user), {}),
     "save_settings": (lambda s, t, user: s.save_settings(user, {"theme": "light"}), None),

@@ -51,6 +51,20 @@ async def test_the_same_client_id_again_is_200_with_the_same_answer(site: Site) 
     await site.idle()
 
 
+async def test_the_same_client_id_without_a_session_is_the_same_send_in_the_same_new_session(site: Site) -> None:
+    answers = await asyncio.gather(*(send(site, client_id="first") for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 202]
+    assert len({answer.json()["generation"]["id"] for answer in answers}) == 1
+    assert (await site.http.get("/api/history")).json()["total"] == 1
+    await site.idle()
+
+
+async def test_a_refused_first_message_leaves_no_session_behind(site: Site) -> None:
+    assert (await send(site, parameters={"temperature": 9})).status_code == 400
+    assert (await send(site, content="")).status_code == 400
+    assert (await site.http.get("/api/history")).json()["total"] == 0
+
+
 async def test_messages_without_a_session_at_the_same_time_begin_sessions_of_their_own(
     tmp_path: Path, fake_ollama: FakeOllama
 ) -> None:

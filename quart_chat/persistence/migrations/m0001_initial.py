@@ -89,7 +89,7 @@ TABLES = (
 INDEXES = (
     "CREATE INDEX session_by_user ON session (user_id, updated_at, row)",
     "CREATE UNIQUE INDEX message_number ON message (session_id, number)",
-    "CREATE UNIQUE INDEX message_client ON message (session_id, client_id) WHERE client_id IS NOT NULL",
+    "CREATE UNIQUE INDEX message_client ON message (client_id, session_id) WHERE client_id IS NOT NULL",
     "CREATE INDEX message_by_parent ON message (parent_id, number)",
     "CREATE INDEX generation_by_state ON generation (state, row)",
     "CREATE INDEX generation_by_session ON generation (session_id, row)",

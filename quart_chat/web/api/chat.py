@@ -27,21 +27,26 @@ async def send() -> Response:
     """202 when it is committed and queued; the same client_id again gives 200 and the same answer."""
     new = await json_body(NewMessage)
     chat = services().chat
-    session_id = new.session_id
     changes = session_changes({"parameters": new.parameters}) if new.parameters is not None else {}
-    if session_id is None:
-        chat.check_content(new.content, new.client_id)
-        model = new.model or services().library.default_model()
-        session_id = (await chat.create_session(user_id(), model=model, fresh=True)).id
-    if changes:
-        await chat.update_session(session_id, user_id(), changes)
-    turn = await chat.send_message(
-        session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
-    )
+    if new.session_id is None:
+        turn = await services().openings.send(
+            user_id(),
+            new.content,
+            model=new.model or services().library.default_model(),
+            person=person(),
+            client_id=new.client_id,
+            changes=changes,
+        )
+    else:
+        if changes:
+            await chat.update_session(new.session_id, user_id(), changes)
+        turn = await chat.send_message(
+            new.session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
+        )
     entries = services().queue.entries()
     entry = next((entry for entry in entries if entry.generation_id == turn.generation.id), None)
     shape = {
-        "session_id": session_id,
+        "session_id": turn.question.session_id,
         "message": message_json(turn.question),
         "generation": generation_json(turn.generation, entry),
     }

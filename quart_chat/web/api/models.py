@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from quart import Blueprint, Response
 
 from quart_chat.web.current import services
-from quart_chat.web.forms import json_body, needed
+from quart_chat.web.forms import MAX_NAME_CHARS, json_body, needed
 from quart_chat.web.responses import json_response
 from quart_chat.web.shapes import loaded_json, model_details_json, model_json
 from quart_chat.web.templates import filesize
@@ -14,14 +16,17 @@ from quart_chat.web.templates import filesize
 blueprint = Blueprint("api_models", __name__)
 
 
+ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+
+
 class Load(msgspec.Struct, frozen=True):
-    model: str
+    model: ModelName
     keep_alive: int | str | None = None
     wait: bool = False
 
 
 class Unload(msgspec.Struct, frozen=True):
-    model: str
+    model: ModelName
 
 
 @blueprint.get("/api/models")
