@@ -21,7 +21,9 @@ async def measure(names: Sequence[str], effort: Effort) -> list[Measure]:
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="quart-chat-bench-") as directory:
-            found += await importlib.import_module(f"bench.{name}").run(Path(directory), effort)
+            fresh = await importlib.import_module(f"bench.{name}").run(Path(directory), effort)
+        print(table(fresh), file=sys.stderr, flush=True)
+        found += fresh
     return found
 
 

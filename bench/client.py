@@ -11,10 +11,12 @@ from typing import Any, Self
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 NO_MASK = b"\0\0\0\0"
+IDLE_S = 2.0
+"""Servers close a connection that rests for five seconds."""
 
 
 class Http:
-    """One kept-alive connection; one request at a time."""
+    """One kept-alive connection, made anew after a rest; one request at a time."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -22,7 +24,7 @@ class Http:
         self._writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        await self._connect()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -41,10 +43,18 @@ class Http:
             yield time.monotonic_ns(), chunk
         await self._reader.readline()
 
+    async def _connect(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._used_at = time.monotonic()
+
     async def _begin(self, method: str, path: str, body: Any) -> tuple[int, dict[str, str]]:
+        if time.monotonic() - self._used_at > IDLE_S:
+            self._writer.close()
+            await self._connect()
         data = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Type: application/json\r\n"
         self._writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+        self._used_at = time.monotonic()
         first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         pairs = (line.partition(":") for line in lines if line)
         return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}

@@ -7,6 +7,7 @@ Hypercorn alone leaves clients with 1011, and on Python >= 3.12 waits for ever w
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -95,6 +96,8 @@ async def run(settings: Settings, services: Servable, app: ASGIFramework, listen
     announcing: asyncio.Task[None] | None = None
     try:
         await services.start()
+        gc.freeze()
+        gc.enable()
         _announce(settings, listener)
         announcing = asyncio.create_task(_announce_engine(settings, services))
         await _serve_until(stop, app, services, listener)

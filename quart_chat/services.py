@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 
+from quart_chat import rendering
 from quart_chat.chat.board import publish_queue
 from quart_chat.chat.contexts import Contexts
 from quart_chat.chat.estimates import Estimates
@@ -24,7 +25,6 @@ from quart_chat.providers.base import Provider
 from quart_chat.providers.demo import DemoProvider
 from quart_chat.providers.ollama import OllamaClient
 from quart_chat.providers.registry import Providers
-from quart_chat.rendering import warm_up
 
 RESTARTED = 1012
 DRAIN_S = 1.5
@@ -120,7 +120,7 @@ class Services:
 async def _warm_rendering() -> None:
     """Markdown and colours are imported when the first page is out, in a thread, not when the first word comes."""
     await asyncio.sleep(WARM_AFTER_S)
-    await asyncio.to_thread(warm_up)
+    await asyncio.to_thread(rendering.warm_up)
     gc.freeze()  # what is there now stays: a full collection that looks at it again stops the loop for 30 ms
 
 

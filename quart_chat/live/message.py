@@ -8,11 +8,11 @@ from collections.abc import Callable
 from markupsafe import Markup
 from msgspec.structs import replace
 
+from quart_chat import rendering
 from quart_chat.entities import Message, MessageState, Role
 from quart_chat.events import Phase
 from quart_chat.live.growing import GrowingText
 from quart_chat.live.page_text import PageText
-from quart_chat.rendering import plain_blocks, render_steps
 
 
 class LiveMessage:
@@ -79,7 +79,7 @@ class LiveMessage:
         if self.rendered:
             return
         page, blocks = self.page, []
-        for html in render_steps(self.message.content):
+        for html in rendering.render_steps(self.message.content):
             blocks.append(Markup(html))
             await asyncio.sleep(0)
         page.set_blocks(blocks, page.rewritten)
@@ -94,6 +94,6 @@ class LiveMessage:
         if self.growing:
             self.page.open()
         elif message.role is not Role.ASSISTANT:
-            self.page.set_blocks([Markup(block) for block in plain_blocks(message.content)], rev)
+            self.page.set_blocks([Markup(block) for block in rendering.plain_blocks(message.content)], rev)
         else:
             self.rendered = not message.content

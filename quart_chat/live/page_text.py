@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
+from quart_chat import rendering
 from quart_chat.live.growing import GrowingText
 from quart_chat.live.revisions import Marks
-from quart_chat.rendering import MarkdownStream, Tail, utf16_length
+from quart_chat.rendering.text_units import utf16_length
 
 
 class PageText:
@@ -32,7 +33,7 @@ class PageText:
         self.is_thinking = False
         self.thinking_rev = rev
         self.thinking_marks = Marks(rev, utf16_length(thinking))
-        self._stream: MarkdownStream | None = None
+        self._stream: rendering.MarkdownStream | None = None
         self._fed = 0
 
     @property
@@ -45,7 +46,7 @@ class PageText:
 
     def open(self) -> None:
         """Expect more text: from here on `advance` follows the source."""
-        self._stream = MarkdownStream()
+        self._stream = rendering.MarkdownStream()
 
     @property
     def following(self) -> bool:
@@ -74,7 +75,7 @@ class PageText:
             self._stream = None
         return progress.more
 
-    def _set_tail(self, tail: Tail, moved: bool, rev: int) -> None:
+    def _set_tail(self, tail: rendering.Tail, moved: bool, rev: int) -> None:
         code = tail.code if tail.kind == "code" else None
         html = tail.html if tail.kind == "markdown" else ""
         if code is not None and self.open_code is not None and not moved and code.startswith(self.open_code):

@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 
-from quart_chat.entities import LoadedModel, ModelInfo, Role, Statistics
+from quart_chat.entities import LoadedModel, ModelInfo, Statistics
 from quart_chat.errors import ModelNotFoundError, ModelRefusedError
-from quart_chat.providers.base import ChatRequest, Chunk, ContentChunk, FinalChunk, PromptTurn
-from quart_chat.providers.demo_rules import MENTIONED, NOTHING_HEARD, REMEMBERED, RULES, turned_round
-from quart_chat.providers.demo_texts import INTRODUCTION, topic
+from quart_chat.providers.base import ChatRequest, Chunk, ContentChunk, FinalChunk
 
 DEMO_MODEL = "demo"
 WORDS_PER_S = 20.0
-LONGEST_HEARD = 2000
-"""Characters of a message that the rules look at."""
 
 
 class DemoProvider:
@@ -59,6 +54,8 @@ class DemoProvider:
         _check(request.model)
         if not request.turns:
             raise ModelRefusedError("There is nothing to answer.")
+        from quart_chat.providers.demo_talk import answer
+
         words = re.findall(r"\s*\S+|\s+$", answer(request.turns))
         allowed = words[: request.parameters.max_tokens]
         started = time.monotonic()
@@ -76,42 +73,6 @@ class DemoProvider:
 
     async def close(self) -> None:
         return None
-
-
-def answer(turns: Sequence[PromptTurn]) -> str:
-    """What the demo says next. After a turn of its own that is unfinished: the rest of it."""
-    if turns[-1].role != Role.ASSISTANT:
-        return _reply(turns)
-    begun, before = turns[-1].content, turns[:-1]
-    whole = _reply(before) if before else ""
-    return whole[len(begun) :] if whole.startswith(begun) else " " + _pick(NOTHING_HEARD, begun)
-
-
-def _reply(turns: Sequence[PromptTurn]) -> str:
-    said = [turn.content[:LONGEST_HEARD] for turn in turns if turn.role == Role.USER]
-    first = not any(turn.role == Role.ASSISTANT for turn in turns)
-    question = said[-1].strip() if said else ""
-    text = topic(question) or _small_talk(question, said[:-1])
-    return (INTRODUCTION if first else "") + text
-
-
-def _small_talk(question: str, earlier: Sequence[str]) -> str:
-    seed = f"{len(earlier)} {question}"
-    for rule in RULES:
-        if (found := rule.pattern.search(question)) is not None:
-            return _filled(_pick(rule.replies, seed), *found.groups())
-    for text in reversed(earlier):
-        if (mentioned := MENTIONED.search(text)) is not None:
-            return _filled(_pick(REMEMBERED, seed), mentioned[1])
-    return _pick(NOTHING_HEARD, seed)
-
-
-def _filled(reply: str, *caught: str) -> str:
-    return reply.replace("{0}", turned_round(caught[0])) if caught else reply
-
-
-def _pick(choices: Sequence[str], seed: str) -> str:
-    return choices[zlib.crc32(seed.encode("utf-8", "replace")) % len(choices)]
 
 
 def _check(name: str) -> None:
