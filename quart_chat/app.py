@@ -10,6 +10,7 @@ from quart_chat.web.assets import Assets
 from quart_chat.web.current import EXTENSION, Web
 from quart_chat.web.guards import Guards
 from quart_chat.web.page_frames import PageFrames
+from quart_chat.web.request_ids import RequestIds
 from quart_chat.web.routes import BLUEPRINTS
 from quart_chat.web.templates import Templates
 from quart_chat.web.views import PageViews
@@ -31,4 +32,5 @@ def create_app(services: Services) -> Quart:
     errors.install(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=base_path or None)
+    app.asgi_app = RequestIds(app.asgi_app, base_path)  # type: ignore[method-assign]
     return app

@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     log_file: str = ""
     log_format: str = "console"
+    metrics: str = "auto"
+    """auto: only where nobody but this machine can ask · on · off"""
     auth: bool = False
     behind_proxy: str = ""
     base_path: str = ""
@@ -66,6 +68,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     def keeps_history(self) -> bool:
         """False: everything is forgotten when the server stops."""
         return self.history_storage_type == "database"
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether /metrics answers. A declared proxy on this machine asks for others, so it counts as outside."""
+        if self.metrics != "auto":
+            return self.metrics == "on"
+        return values.is_loopback(self.api_host) and not self.behind_proxy
 
 
 class Setting(Struct, frozen=True):
@@ -129,6 +138,7 @@ SETTINGS = (
     Setting("LOG_LEVEL", "log_level", values.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "What to log."),
     Setting("LOG_FILE", "log_file", values.PATH, "Writes the log to this file as well."),
     Setting("LOG_FORMAT", "log_format", values.one_of("console", "structured"), "structured: JSON, one a line."),
+    Setting("METRICS", "metrics", values.one_of("auto", "on", "off"), "Whether /metrics answers."),
     Setting("AUTH", "auth", values.flag(refused=NO_ACCOUNTS), "Accounts; not there yet."),
     Setting("BEHIND_PROXY", "behind_proxy", values.NETWORKS, "Proxies whose X-Forwarded-* headers are believed."),
     Setting("BASE_PATH", "base_path", values.BASE_PATH, "Sub-path at which it serves."),

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from quart_chat.entities import Generation
+from quart_chat.log_context import request_id
 
 STREAK = 3
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One generation on its way through the queue. `stopping`: a person asked to stop it."""
+    """One generation on its way through the queue. `stopping`: a person asked to stop it. `request_id`: of the
+    request that asked for it, as its task is started by whoever frees the slot."""
 
     generation: Generation
     who: str = ""
@@ -26,6 +28,7 @@ class Ticket:
     serial: int = 0
     stopping: bool = False
     started_at: int | None = None
+    request_id: str = field(default_factory=request_id.get)
 
     @property
     def id(self) -> str:

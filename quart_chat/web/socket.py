@@ -58,7 +58,8 @@ async def _serve(parts: Web) -> int:
         if session_id:
             document = await stack.enter_async_context(hub.session(session_id, user_id()))
             if is_page:
-                await document.render()  # a snapshot shows stored answers, which nobody may have looked at since the start
+                # A snapshot shows stored answers, which nobody may have looked at since the start.
+                await document.render()
         connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
         hub.join(viewer)
         stack.callback(hub.leave, viewer)
@@ -129,6 +130,7 @@ class Connection:
             if number == len(frames):
                 self._viewer.advance(document, rev)
             await websocket.send(with_cursor(frame, self._cursor()))
+            self._parts.services.hub.frames_sent += 1
 
     def _encode(self, document: Document, since: int | None) -> list[Frame]:
         pages = self._parts.frames if self._viewer.paced else None

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "quart_chat"
 
-GROUND = {"config", "config_file", "config_values", "entities", "errors", "events"}
+GROUND = {"config", "config_file", "config_values", "entities", "errors", "events", "log_context", "metrics"}
 ADAPTERS = {"persistence", "providers", "rendering", "files"}
 RULES = {"chat", "library", "accounts"}
 MAY_IMPORT = {
@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "claims": GROUND,
     "hypercorn_patches": set[str](),
     "server": GROUND | {"app", "services", "claims", "logs", "hypercorn_patches"},
-    "cli": GROUND | {"server"},
+    "cli": GROUND | {"server", "claims", "persistence"},
     "__main__": {"cli"},
     "__init__": set[str](),
 }
