@@ -43,6 +43,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     rate_limit_enabled: bool = True
     rate_limit_requests: int = 60
     rate_limit_streams: int = 3
+    connections_max: int = 1000
+    connections_max_per_address: int = 200
+    sockets_max_per_person: int = 50
     queue_max: int = 100
     queue_max_per_person: int = 3
     max_message_chars: int = 32_000
@@ -127,6 +130,16 @@ SETTINGS = (
     Setting("RATE_LIMIT_ENABLED", "rate_limit_enabled", values.flag(), "Limits requests of one address."),
     Setting("RATE_LIMIT_REQUESTS", "rate_limit_requests", values.whole_number(1, 100_000), "Sends a minute."),
     Setting("RATE_LIMIT_STREAMS", "rate_limit_streams", values.whole_number(1, 1000), "Streams at the same time."),
+    Setting("CONNECTIONS_MAX", "connections_max", values.whole_number(10, 100_000), "Open connections."),
+    Setting(
+        "CONNECTIONS_MAX_PER_ADDRESS",
+        "connections_max_per_address",
+        values.whole_number(1, 100_000),
+        "The same, of one address.",
+    ),
+    Setting(
+        "SOCKETS_MAX_PER_PERSON", "sockets_max_per_person", values.whole_number(1, 100_000), "Open tabs of one person."
+    ),
     Setting("QUEUE_MAX", "queue_max", values.whole_number(1, 100_000), "Most questions that may wait."),
     Setting(
         "QUEUE_MAX_PER_PERSON",

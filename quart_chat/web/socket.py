@@ -7,8 +7,9 @@ import logging
 from contextlib import AsyncExitStack
 from typing import Any
 
-from quart import Blueprint, websocket
+from quart import Blueprint, Websocket, websocket
 
+from quart_chat.edge.inbound import TAKEN
 from quart_chat.errors import NotFoundError
 from quart_chat.live.board import Board
 from quart_chat.live.document import Document, Frame
@@ -16,7 +17,7 @@ from quart_chat.live.revisions import Cursor, parse_cursor
 from quart_chat.live.session import SessionDocument
 from quart_chat.live.viewer import Viewer
 from quart_chat.web import program_frames
-from quart_chat.web.current import Web, person, user_id, web
+from quart_chat.web.current import Web, address, person, user_id, web
 from quart_chat.web.frames import with_cursor
 from quart_chat.web.inbox import Inbox
 
@@ -29,10 +30,26 @@ HELLO_S = 0.15
 blueprint = Blueprint("socket", __name__)
 
 
+class TakingWebsocket(Websocket):
+    """Tells the edge, which hands out no more than is taken."""
+
+    async def receive(self) -> str | bytes:
+        data = await super().receive()
+        if taken := self.scope["extensions"].get(TAKEN):
+            taken()  # type: ignore[operator]
+        return data
+
+
 @blueprint.websocket("/ws")
 async def ws() -> None:
     parts = web()
-    await websocket.accept()
+    with parts.limits.one_more("socket", person(), address()):
+        await websocket.accept()
+        await _serve_and_say_why_not(parts)
+
+
+async def _serve_and_say_why_not(parts: Web) -> None:
+    """Closes with a code: an exception of ours must not look like an orderly end, after which no page comes back."""
     code = OUR_FAULT
     try:
         code = await _serve(parts)

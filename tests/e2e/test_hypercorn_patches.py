@@ -10,8 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import hypercorn.asyncio.run
+import hypercorn.asyncio.task_group
 import hypercorn.asyncio.tcp_server
+import hypercorn.protocol
 import hypercorn.protocol.h11
+import hypercorn.protocol.http_stream as http_stream
 import hypercorn.protocol.ws_stream as ws_stream
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -23,14 +26,14 @@ from tests.e2e.processes import Server, connected, handshake, open_socket, start
 
 PATCHED_SOURCES = {
     hypercorn.asyncio.run.worker_serve: "ae30269c42b95442",
-    hypercorn.asyncio.tcp_server.TCPServer.run: "9437d01a916d887b",
-    hypercorn.protocol.h11.H11Protocol._check_protocol: "f95f6b38f43c62aa",
-    hypercorn.protocol.h11.H11Protocol.__init__: "c7c989fd6a352626",
-    hypercorn.protocol.h11.H11Protocol._handle_events: "bd4a76b2837e8722",
+    hypercorn.asyncio.task_group._handle: "e37cfe3db06eb470",
+    hypercorn.asyncio.task_group.TaskGroup.spawn_app: "6606faaadfc368e3",
+    hypercorn.asyncio.tcp_server.TCPServer: "3bfa72b319509f2b",
+    hypercorn.protocol.ProtocolWrapper: "caf949187e9b4a81",
+    hypercorn.protocol.h11.H11Protocol: "b32a61e0a8ca2127",
+    http_stream.HTTPStream: "e0f656feb55ab89c",
     ws_stream.Handshake.accept: "e163533bf7919793",
-    ws_stream.WSStream._handle_events: "b90f3f595ff9fd47",
-    ws_stream.WSStream._send_pings: "4721ce45cbdf91e6",
-    ws_stream.WSStream.handle: "743209f49012b8c7",
+    ws_stream.WSStream: "67434c428a1a3c04",
     ws_stream.WebsocketBuffer: "31c9b1345f308f4c",
 }
 
