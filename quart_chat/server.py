@@ -126,7 +126,8 @@ async def _serve_until(
     from quart_chat.hypercorn_patches import apply_patches
 
     apply_patches()
-    connections = connections or Connections()
+    if connections is None:
+        connections = Connections()
     config = _hypercorn_config(listener.detach(), connections)
     serving = asyncio.create_task(serve_with_hypercorn(app, config, shutdown_trigger=stop.wait))
     stopping = asyncio.create_task(stop.wait())

@@ -93,7 +93,8 @@ def _parts(origin: str) -> tuple[str, str, int] | None:
 
 def _name(host: str) -> str:
     try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "").rstrip(".") if parts.port is None or parts.port else ""
     except ValueError:
         return ""
 
