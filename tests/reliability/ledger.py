@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections import Counter
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 OLD_ENOUGH_S = 1.0
+LOOK_EVERY_S = 0.05
+UNFINISHED = "SELECT 1 FROM generation WHERE state IN ('queued', 'running') LIMIT 1"
 CONTENT = "SELECT client_id, content FROM message WHERE client_id IS NOT NULL"
 ANSWERS = "SELECT count(*) FROM message WHERE parent_id IS NOT NULL GROUP BY parent_id HAVING count(*) <> 1"
 UNANSWERED = (
@@ -80,3 +83,11 @@ class Ledger:
 
 def rows(database: sqlite3.Connection, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     return database.execute(sql, parameters).fetchall()
+
+
+async def all_finished(path: Path, within_s: float = 30) -> None:
+    """Returns when no question waits and no answer grows; another process writes them, so one has to look."""
+    async with asyncio.timeout(within_s):
+        with closing(sqlite3.connect(path)) as database:
+            while rows(database, UNFINISHED):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY_S)

@@ -13,13 +13,12 @@ from typing import Any, Self
 
 from tests.doubles.script import Script
 from tests.reliability.house import House
-from tests.reliability.ledger import Ledger, rows
+from tests.reliability.ledger import Ledger, all_finished, rows
 from tests.reliability.scale import measured, percentile, scaled, seeded
 from tests.reliability.writer import Writer
 
 WRITERS = 8
 KINDS = ("short", "short", "long")
-UNFINISHED = "SELECT count(*) FROM generation WHERE state IN ('queued', 'running')"
 COUNTS = "SELECT count(*), sum(role = 'user'), sum(state = 'interrupted') FROM message"
 USABLE_S = 3.0
 
@@ -82,10 +81,9 @@ class Town:
             writer.leaving = True
         async with asyncio.timeout(60):
             await asyncio.gather(*self._lives)
-            with closing(sqlite3.connect(self.house.database)) as database:
-                while rows(database, UNFINISHED) != [(0,)]:
-                    await asyncio.sleep(0.05)
-                [(messages, questions, interrupted)] = rows(database, COUNTS)
+        await all_finished(self.house.database)
+        with closing(sqlite3.connect(self.house.database)) as database:
+            [(messages, questions, interrupted)] = rows(database, COUNTS)
         self.check(time.monotonic())
         return (
             f"{len(self.ledger.acknowledged)} acknowledged, {questions} questions and {messages - questions} answers "

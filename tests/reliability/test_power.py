@@ -21,7 +21,7 @@ from tests.reliability.powercut import Disk, ForgetfulConnection, Image
 from tests.reliability.scale import measured, scaled, seeded
 
 WRITERS = 8
-TURNS = 40
+TURNS = 20
 CUTS_A_RUN = 10
 SHARE = 0.0005
 """Of the writes, so that cuts come over the whole run, checkpoints and the close included."""
@@ -105,9 +105,7 @@ async def cuts(directory: Path, disk: Disk, chance: random.Random, share: float)
 
 async def lost_after(image: Image, told: Told, directory: Path) -> int:
     """Opens what is left as the product does: how many acknowledgements were lies. Fails for any damage."""
-    directory.mkdir()
-    for name, content in image.items():
-        (directory / name).write_bytes(content)
+    lay_out(image, directory)
     path = directory / "chat.db"
     async with Database(path) as database:
         await StorageManager(database).recover()
@@ -120,12 +118,17 @@ async def lost_after(image: Image, told: Told, directory: Path) -> int:
     return len(told.begun - begun) + len(told.finished - finished)
 
 
+def lay_out(image: Image, directory: Path) -> None:
+    directory.mkdir(parents=True)
+    for name, content in image.items():
+        (directory / name).write_bytes(content)
+
+
 async def losses(tmp_path: Path, disk: Disk, wanted: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     chance = seeded()
     found: list[int] = []
     while len(found) < wanted:
         directory = tmp_path / f"run-{len(found)}"
-        directory.mkdir()
         images = await cuts(directory, disk, chance, share=SHARE)
         with monkeypatch.context() as plain:
             plain.setattr(product, "Connection", PLAIN)
