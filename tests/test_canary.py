@@ -150,7 +150,6 @@ async def asked(http: httpx.AsyncClient, canary: Canaries, name: str) -> str:
             history = (await http.get(f"/api/history/{session_id}")).json()
             if history["messages"][-1]["state"] != "generating":
                 return session_id
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("log_format", ["console", "structured"])
