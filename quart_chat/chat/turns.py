@@ -80,6 +80,8 @@ class Turns:
 
     def order(self) -> list[Ticket]:
         """The waiting tickets in the order in which they will be served if nobody else comes."""
+        if len({ticket.model for ticket in self.waiting}) == 1:
+            return sorted(self.waiting, key=_place)  # nobody can go before others for the model in memory
         waiting, model, streak = list(self.waiting), self._model, self._streak
         ordered = []
         while waiting:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 from quart import Blueprint, Response
 
-from quart_chat.entities import Parameters
+from quart_chat.entities import Parameters, Turn
+from quart_chat.errors import QuartChatError, StorageError
 from quart_chat.web.current import person, services, user_id
 from quart_chat.web.forms import json_body, needed, session_changes, whole_number
 from quart_chat.web.responses import json_response
 from quart_chat.web.shapes import generation_json, message_json
+
+logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("api_chat", __name__)
 
@@ -27,25 +32,41 @@ async def send() -> Response:
     """202 when it is committed and queued; the same client_id again gives 200 and the same answer."""
     new = await json_body(NewMessage)
     chat = services().chat
-    session_id = new.session_id
-    changes = session_changes({"parameters": new.parameters}) if new.parameters is not None else {}
-    if session_id is None:
+    if new.session_id is not None:
+        turn = await _send(new, new.session_id)
+    else:
         chat.check_content(new.content, new.client_id)
         model = new.model or services().library.default_model()
-        session_id = (await chat.create_session(user_id(), model=model, fresh=True)).id
-    if changes:
-        await chat.update_session(session_id, user_id(), changes)
-    turn = await chat.send_message(
-        session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
-    )
+        turn = await _send_first(new, (await chat.create_session(user_id(), model=model, fresh=True)).id)
     entries = services().queue.entries()
     entry = next((entry for entry in entries if entry.generation_id == turn.generation.id), None)
     shape = {
-        "session_id": session_id,
+        "session_id": turn.question.session_id,
         "message": message_json(turn.question),
         "generation": generation_json(turn.generation, entry),
     }
     return json_response(shape, 202 if turn.created else 200)
+
+
+async def _send(new: NewMessage, session_id: str) -> Turn:
+    chat = services().chat
+    if new.parameters is not None:
+        await chat.update_session(session_id, user_id(), session_changes({"parameters": new.parameters}))
+    return await chat.send_message(
+        session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
+    )
+
+
+async def _send_first(new: NewMessage, session_id: str) -> Turn:
+    """A refused message takes the session that was made for it along; one that stays is deleted at a later start."""
+    try:
+        return await _send(new, session_id)
+    except QuartChatError:
+        try:
+            await services().chat.delete_session(session_id, user_id())
+        except StorageError as error:
+            logger.warning("the empty session of a refused message stays: %s", error.message)
+        raise
 
 
 @blueprint.get("/api/chat/history")
