@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Quart
 
 from quart_chat.edge.layers import guarded
+from quart_chat.edge.pace import Pace
 from quart_chat.services import Services
 from quart_chat.web import errors
 from quart_chat.web.assets import Assets
@@ -37,6 +38,9 @@ def create_app(services: Services) -> Quart:
     app.asgi_app = RequestIds(app.asgi_app, base_path)  # type: ignore[method-assign]
     inner = app.asgi_app
     app.asgi_app = guarded(  # type: ignore[assignment,method-assign]
-        inner, proxies=settings.behind_proxy, body_limit=body_limit(settings)
+        inner,
+        proxies=settings.behind_proxy,
+        body_limit=body_limit(settings),
+        pace=Pace() if settings.rate_limit_enabled else None,
     )
     return app

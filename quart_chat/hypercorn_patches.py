@@ -22,29 +22,28 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.task_group import _handle as _handle_app
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import EndBody, Event, Response, StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from quart_chat.edge.connections import Connections
-from quart_chat.edge.headers import security_headers
-from quart_chat.edge.inbound import FrameRate, InboundQueue
-from quart_chat.edge.strict_http import StrictConnection
+from quart_chat.edge.headers import BARE_HEADERS, TURNED_AWAY
+from quart_chat.edge.inbound import FrameRate, InboundQueue, disconnect
+from quart_chat.edge.strict_http import ENDED, StrictConnection
 
 HYPERCORN_SERIES = "0.18."
 PONG_DEADLINE_S = 45.0
 CLOSE_S = 10.0
 CLOSED_BY_US, ABNORMAL, TOO_MANY = 1000, 1006, 1008
-BARE_HEADERS = [(b"content-length", b"0"), (b"connection", b"close"), *security_headers()]
-TURNED_AWAY = b"HTTP/1.1 503 \r\nretry-after: 5\r\n%s\r\n" % b"".join(b"%s: %s\r\n" % item for item in BARE_HEADERS)
 
 
 class EdgeConfig(Config):
-    """Carries what the classes below need: they are made by Hypercorn, which hands them nothing else of ours."""
+    """Carries what the classes below need and Hypercorn does not know of."""
 
     def __init__(self, connections: Connections) -> None:
         super().__init__()
@@ -67,8 +66,7 @@ class Abort(StreamClosed):
 
 
 class CountedTCPServer(TCPServer):
-    """Hypercorn has no limit of connections and no way to drop one: a client that never leaves stays for ever, and
-    `Server.wait_closed()` waits for it on Python 3.12 and later."""
+    """Hypercorn has no limit of connections and no way to drop one; Python >= 3.12 waits for the last on stopping."""
 
     config: EdgeConfig
 
@@ -79,13 +77,17 @@ class CountedTCPServer(TCPServer):
             self.writer.close()
             return
         try:
+            await connections.turn(self.writer)
             await super().run()
         finally:
             connections.leave(self.writer)
 
     async def protocol_send(self, event: Any) -> None:
+        """asyncio logs a line for every write to a lost connection."""
         if isinstance(event, Abort):
             self.writer.transport.abort()
+        elif isinstance(event, RawData) and self.writer.transport.is_closing():
+            await self.protocol.handle(Closed())
         else:
             await super().protocol_send(event)
 
@@ -103,7 +105,7 @@ class EndingTaskGroup(TaskGroup):
     its tasks stay. And Quart 0.23 goes on listening after it has closed a socket, until the client leaves."""
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Callable[[Any], Awaitable[None]]:
-        inbound = InboundQueue(config.max_app_queue_size, _disconnect(scope["type"], CLOSED_BY_US))
+        inbound = InboundQueue(config.max_app_queue_size, disconnect(scope["type"], CLOSED_BY_US))
 
         async def send_and_end(event: Any) -> None:
             if event is None:
@@ -111,14 +113,11 @@ class EndingTaskGroup(TaskGroup):
             await send(event)
             if event is not None and event["type"] == "websocket.close":
                 inbound.end()
+                if event["code"] == TOO_MANY:
+                    config.connections.charge(scope["client"])
 
-        # The last two are for WSGI.
         self.spawn(_handle_app, app, config, scope, inbound.get, send_and_end, None, None)
         return inbound.put
-
-
-def _disconnect(kind: str, code: int) -> dict[str, Any]:
-    return {"type": f"{kind}.disconnect", **({"code": code} if kind == "websocket" else {})}
 
 
 class BareErrors:
@@ -132,10 +131,7 @@ class BareErrors:
         await self.send(EndBody(stream_id=self.stream_id))
 
 
-class GuardedHttp(BareErrors, HTTPStream):
-    async def _send_error_response(self, status_code: int) -> None:
-        await super()._send_error_response(status_code)
-        self.state = ASGIHTTPState.CLOSED
+class GuardedHttp(BareErrors, HTTPStream): ...
 
 
 class GuardedSocket(BareErrors, WSStream):
@@ -149,8 +145,7 @@ class GuardedSocket(BareErrors, WSStream):
         self._frames = FrameRate()
 
     async def handle(self, event: Event) -> None:
-        """The original leaves the task that pings asleep until the next one is due: a stop would wait for it. And
-        where it refuses a handshake, or data that came before its answer, it forgets the application and the client."""
+        """The original lets the pinging task sleep on, which a stop waits for, and forgets whom it refused with 400."""
         await super().handle(event)
         if not self.closed:
             return
@@ -158,7 +153,7 @@ class GuardedSocket(BareErrors, WSStream):
             self._pings.cancel()
         if self.state is ASGIWebsocketState.HANDSHAKE and not isinstance(event, StreamClosed):
             if self.app_put is not None:
-                await self.app_put(_disconnect("websocket", ABNORMAL))
+                await self.app_put(disconnect("websocket", ABNORMAL))
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_events(self) -> None:
@@ -187,6 +182,7 @@ class GuardedSocket(BareErrors, WSStream):
 
     async def _hang_up(self, code: int) -> None:
         if not self.closed:
+            cast("EdgeConfig", self.config).connections.charge(self.client)
             await self._send_wsproto_event(CloseConnection(code=code))
             await self.send(StreamClosed(stream_id=self.stream_id))
 
@@ -222,12 +218,19 @@ class ByteCountingBuffer(ws_stream.WebsocketBuffer):
 
 
 class Http1Protocol(H11Protocol):
-    """HTTP/1.1 only: HTTP/2 in clear text gets past limits and proxies, and lets one client reset streams at will."""
+    """HTTP/1.1 only: HTTP/2 in clear text gets past limits and proxies."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         limit = self.config.h11_max_incomplete_size
         self.connection = StrictConnection(h11.SERVER, max_incomplete_event_size=limit)
+
+    async def handle(self, event: Any) -> None:
+        """The original, holding back a request sent in advance, does not notice that the client left."""
+        await super().handle(event)
+        if isinstance(event, Closed):
+            self.connection = cast("Any", ENDED)
+            await self.can_read.set()
 
     async def stream_send(self, event: Event) -> None:
         if isinstance(event, Abort):
@@ -245,4 +248,3 @@ class Http1Protocol(H11Protocol):
 
 def _offer_no_extension(requested: Any, supported: Any) -> None:
     """No permessage-deflate: 1 MB on the wire unpacks to more than 1 GB here, and there is no setting."""
-    return

@@ -22,6 +22,7 @@ from quart_chat.claims import claim_data, network_address, open_listener
 from quart_chat.config import Settings, without_secrets
 from quart_chat.edge.addresses import Networks
 from quart_chat.edge.connections import Connections
+from quart_chat.edge.pace import Pace
 from quart_chat.errors import QuartChatError
 from quart_chat.logs import configure_logging
 
@@ -159,7 +160,10 @@ async def _leave(serving: asyncio.Task[None], services: Servable, connections: C
 
 def _connections(settings: Settings) -> Connections:
     return Connections(
-        settings.connections_max, settings.connections_max_per_address, exempt=Networks(settings.behind_proxy)
+        settings.connections_max,
+        settings.connections_max_per_address,
+        exempt=Networks(settings.behind_proxy),
+        pace=Pace() if settings.rate_limit_enabled else None,
     )
 
 

@@ -66,3 +66,8 @@ def security_headers(host: bytes = b"") -> Headers:
     name = host.decode() if PLAIN_HOST.fullmatch(host) else ""
     policy = CONTENT_SECURITY_POLICY.format(sockets=f" ws://{name} wss://{name}" if name else "")
     return [(b"content-security-policy", policy.encode()), *FIXED]
+
+
+BARE_HEADERS = [(b"content-length", b"0"), (b"connection", b"close"), *security_headers()]
+TURNED_AWAY = b"HTTP/1.1 503 \r\nretry-after: 5\r\n%s\r\n" % b"".join(b"%s: %s\r\n" % item for item in BARE_HEADERS)
+"""Of answers without a body, given by the server itself."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TAKEN = "quart_chat.taken"
 """In `scope["extensions"]`: to be called when a handler has taken a message."""
 UNREAD_MESSAGES = 2
-FRAMES_PER_S, FRAMES_BURST = 200.0, 1000.0
+FRAMES_PER_S, FRAMES_BURST = 60.0, 200.0
 
 
 class Gate:
@@ -111,6 +111,10 @@ class InboundQueue:
 
 def _is_disconnect(event: Any) -> bool:
     return bool(event["type"].endswith(".disconnect"))
+
+
+def disconnect(kind: str, code: int) -> dict[str, Any]:
+    return {"type": f"{kind}.disconnect", **({"code": code} if kind == "websocket" else {})}
 
 
 class FrameRate:

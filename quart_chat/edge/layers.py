@@ -10,6 +10,7 @@ from quart_chat.edge.addresses import Networks
 from quart_chat.edge.bodies import BodyLimits
 from quart_chat.edge.headers import SecurityHeaders
 from quart_chat.edge.inbound import BoundedInbound
+from quart_chat.edge.pace import Pace, Paced
 from quart_chat.edge.proxy import BehindProxy
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ class Ending:
             await self._app(scope, receive, send)
 
 
-def guarded(app: ASGIFramework, *, proxies: str, body_limit: Callable[[str, str], int]) -> ASGIFramework:
+def guarded(
+    app: ASGIFramework, *, proxies: str, body_limit: Callable[[str, str], int], pace: Pace | None = None
+) -> ASGIFramework:
     """`app` behind all of them; who is asking is known first, as the others count by address.
 
-    `proxies`: networks with commas. `body_limit(method, path)`: bytes.
+    `proxies`: networks with commas. `body_limit(method, path)`: bytes. Without a `pace` nobody has to wait.
     """
-    return BehindProxy(SecurityHeaders(BodyLimits(BoundedInbound(Ending(app)), body_limit)), Networks(proxies))
+    limited = BodyLimits(BoundedInbound(Ending(app)), body_limit)
+    paced = Paced(limited, pace) if pace is not None else limited
+    return BehindProxy(SecurityHeaders(paced), Networks(proxies))

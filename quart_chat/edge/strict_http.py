@@ -27,3 +27,23 @@ class StrictConnection(h11.Connection):
             if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
                 raise h11.RemoteProtocolError("two lengths of one body")
         return event
+
+
+class EndedConnection:
+    """Takes the place of a connection whose client has left: nothing more comes, and what is sent goes nowhere."""
+
+    our_state = None
+    their_state = None
+    they_are_waiting_for_100_continue = False
+    trailing_data = (b"", True)
+
+    def receive_data(self, data: bytes) -> None: ...
+
+    def next_event(self) -> type[h11.NEED_DATA]:
+        return h11.NEED_DATA
+
+    def send(self, event: h11.Event) -> bytes:
+        return b""
+
+
+ENDED = EndedConnection()

@@ -142,6 +142,6 @@ async def test_a_body_may_hold_line_feeds(site: Site) -> None:
 
 
 async def test_a_socket_that_is_refused_is_not_counted_as_open(site: Site) -> None:
-    for _ in range(300):
+    for _ in range(60):
         assert (await ask_for_socket(site.port, "/ws", "Origin: null")).status == 403
     assert (await ask_for_socket(site.port)).status == 101
