@@ -4,31 +4,43 @@ from __future__ import annotations
 
 from quart import Quart
 
+from quart_chat.edge.layers import guarded
+from quart_chat.edge.pace import Pace
 from quart_chat.services import Services
-from quart_chat.web import errors, headers
+from quart_chat.web import errors
 from quart_chat.web.assets import Assets
 from quart_chat.web.current import EXTENSION, Web
 from quart_chat.web.guards import Guards
+from quart_chat.web.limits import Limits, body_limit
 from quart_chat.web.page_frames import PageFrames
+from quart_chat.web.request_ids import RequestIds
 from quart_chat.web.routes import BLUEPRINTS
+from quart_chat.web.socket import TakingWebsocket
 from quart_chat.web.templates import Templates
 from quart_chat.web.views import PageViews
-
-MAX_BODY_BYTES = 512 * 1024
 
 
 def create_app(services: Services) -> Quart:
     """Serves `services`, which the caller starts before and closes after."""
     app = Quart("quart_chat", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    base_path = services.settings.base_path
+    app.config["MAX_CONTENT_LENGTH"] = None  # decided before Quart, by edge.bodies
+    app.websocket_class = TakingWebsocket
+    settings = services.settings
+    base_path = settings.base_path
     assets = Assets(base_path)
     templates = Templates(assets, base_path)
     views = PageViews(services, templates)
-    app.extensions[EXTENSION] = Web(services, assets, templates, views, PageFrames(views))
-    Guards(services.settings).install(app)
-    headers.install(app)
+    app.extensions[EXTENSION] = Web(services, assets, templates, views, PageFrames(views), Limits(settings))
+    Guards(settings).install(app)
     errors.install(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=base_path or None)
+    app.asgi_app = RequestIds(app.asgi_app, base_path)  # type: ignore[method-assign]
+    inner = app.asgi_app
+    app.asgi_app = guarded(  # type: ignore[assignment,method-assign]
+        inner,
+        proxies=settings.behind_proxy,
+        body_limit=body_limit(settings),
+        pace=Pace() if settings.rate_limit_enabled else None,
+    )
     return app

@@ -43,12 +43,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     rate_limit_enabled: bool = True
     rate_limit_requests: int = 60
     rate_limit_streams: int = 3
+    connections_max: int = 1000
+    connections_max_per_address: int = 200
+    sockets_max_per_person: int = 50
     queue_max: int = 100
     queue_max_per_person: int = 3
     max_message_chars: int = 32_000
     log_level: str = "INFO"
     log_file: str = ""
     log_format: str = "console"
+    metrics: str = "auto"
+    """auto: only where nobody but this machine can ask · on · off"""
     auth: bool = False
     behind_proxy: str = ""
     base_path: str = ""
@@ -66,6 +71,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     def keeps_history(self) -> bool:
         """False: everything is forgotten when the server stops."""
         return self.history_storage_type == "database"
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether /metrics answers. A declared proxy on this machine asks for others, so it counts as outside."""
+        if self.metrics != "auto":
+            return self.metrics == "on"
+        return values.is_loopback(self.api_host) and not self.behind_proxy
 
 
 class Setting(Struct, frozen=True):
@@ -118,6 +130,16 @@ SETTINGS = (
     Setting("RATE_LIMIT_ENABLED", "rate_limit_enabled", values.flag(), "Limits requests of one address."),
     Setting("RATE_LIMIT_REQUESTS", "rate_limit_requests", values.whole_number(1, 100_000), "Sends a minute."),
     Setting("RATE_LIMIT_STREAMS", "rate_limit_streams", values.whole_number(1, 1000), "Streams at the same time."),
+    Setting("CONNECTIONS_MAX", "connections_max", values.whole_number(10, 100_000), "Open connections."),
+    Setting(
+        "CONNECTIONS_MAX_PER_ADDRESS",
+        "connections_max_per_address",
+        values.whole_number(1, 100_000),
+        "The same, of one address.",
+    ),
+    Setting(
+        "SOCKETS_MAX_PER_PERSON", "sockets_max_per_person", values.whole_number(1, 100_000), "Open tabs of one person."
+    ),
     Setting("QUEUE_MAX", "queue_max", values.whole_number(1, 100_000), "Most questions that may wait."),
     Setting(
         "QUEUE_MAX_PER_PERSON",
@@ -129,6 +151,7 @@ SETTINGS = (
     Setting("LOG_LEVEL", "log_level", values.one_of("DEBUG", "INFO", "WARNING", "ERROR"), "What to log."),
     Setting("LOG_FILE", "log_file", values.PATH, "Writes the log to this file as well."),
     Setting("LOG_FORMAT", "log_format", values.one_of("console", "structured"), "structured: JSON, one a line."),
+    Setting("METRICS", "metrics", values.one_of("auto", "on", "off"), "Whether /metrics answers."),
     Setting("AUTH", "auth", values.flag(refused=NO_ACCOUNTS), "Accounts; not there yet."),
     Setting("BEHIND_PROXY", "behind_proxy", values.NETWORKS, "Proxies whose X-Forwarded-* headers are believed."),
     Setting("BASE_PATH", "base_path", values.BASE_PATH, "Sub-path at which it serves."),

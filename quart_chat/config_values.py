@@ -132,6 +132,16 @@ def url_of_ollama_host(text: str) -> str:
     return f"{scheme}://{host}:{parts.port or default_port}{slash}{path}".rstrip("/")
 
 
+def is_loopback(host: str) -> bool:
+    """True if only this machine can reach what listens there."""
+    from ipaddress import ip_address
+
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _parse_networks(text: str) -> str:
     from ipaddress import ip_network
 

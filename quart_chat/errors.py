@@ -8,6 +8,7 @@ QuartChatError            what is shown to a person is `.message`, never str() o
 │   ├── NotFoundError         NOT_FOUND (also: somebody else's)
 │   ├── ConflictError         CONFLICT
 │   ├── TooLargeError         PAYLOAD_TOO_LARGE
+│   ├── SlowBodyError         REQUEST_TIMEOUT
 │   ├── RateLimitError        RATE_LIMIT (with `retry_after_s`)
 │   └── QueueFullError        SERVICE_UNAVAILABLE
 ├── ModelError            the engine or a model could not do it
@@ -69,6 +70,11 @@ class ConflictError(ChatError):
 
 class TooLargeError(ChatError):
     code = "PAYLOAD_TOO_LARGE"
+
+
+class SlowBodyError(ChatError):
+    code = "REQUEST_TIMEOUT"
+    retry = True
 
 
 class RateLimitError(ChatError):

@@ -1,4 +1,4 @@
-"""Logging to the console, and to a file if asked: plain lines or JSON, never with a query string."""
+"""Logging to the console, and to a file if asked: plain lines or JSON, with request ids, without query strings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 
 from quart_chat.config import Settings
 from quart_chat.errors import ConfigError
+from quart_chat.log_context import request_id
 
 QUERY_STRING = re.compile(r"(?<=[\w/])\?[^\s\"'<>]*=[^\s\"'<>]*")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What could forge a line of the log or steer a terminal."""
 CHATTERBOXES = (
     "httpx",
     "httpcore",
@@ -38,17 +41,24 @@ def configure_logging(settings: Settings) -> None:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """`2026-01-31 12:00:00 WARNING quart_chat.server: …`, a traceback below it if there is one."""
+    """`2026-01-31 12:00:00 WARNING quart_chat.server [request id]: …`, a traceback below it if there is one."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        own_id = request_id.get()
+        record.request = f" [{own_id}]" if own_id else ""
+        record.message = CONTROL.sub(_escaped, record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return _without_query_strings(super().format(record))
 
 
 class StructuredFormatter(logging.Formatter):
-    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and traceback if there is one."""
+    """One JSON object a line: time (RFC 3339, UTC), level, logger, request_id (of those that belong to one), message,
+    the facts that the message is made of, and traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -57,9 +67,16 @@ class StructuredFormatter(logging.Formatter):
             "logger": record.name,
             "message": _without_query_strings(record.getMessage()),
         }
+        if own_id := request_id.get():
+            fields["request_id"] = own_id
+        fields |= getattr(record, "facts", {})
         if record.exc_info:
             fields["traceback"] = _without_query_strings(self.formatException(record.exc_info))
         return json.dumps(fields, ensure_ascii=False)
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode("ascii")
 
 
 def _without_query_strings(text: str) -> str:

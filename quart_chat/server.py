@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -20,6 +21,9 @@ from typing import TYPE_CHECKING, Protocol
 from quart_chat import __version__
 from quart_chat.claims import claim_data, network_address, open_listener
 from quart_chat.config import Settings, without_secrets
+from quart_chat.edge.addresses import Networks
+from quart_chat.edge.connections import Connections
+from quart_chat.edge.pace import Pace
 from quart_chat.errors import QuartChatError
 from quart_chat.logs import configure_logging
 
@@ -29,6 +33,11 @@ if TYPE_CHECKING:
 
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 WEBSOCKET_PING_S = 20.0
+HEAD_S = 5
+"""For the head of a request, from the connection or the answer before."""
+INBOUND_EVENTS = 2
+"""Of one connection that may wait for the application; each is up to 64 KiB."""
+OTHER_DESCRIPTORS = 256
 ENGINE_SUMMARY_S = 1.5
 DRAIN_S = 1.6
 LINGER_S = 0.3
@@ -76,6 +85,7 @@ def serve(settings: Settings, build: Build = build_product) -> int:
     try:
         configure_logging(settings)
         with claim_data(settings), open_listener(settings.api_host, settings.api_port) as listener:
+            _allow_descriptors(settings.connections_max)
             services, app = build(settings)
             asyncio.run(run(settings, services, app, listener))
     except QuartChatError as error:
@@ -100,7 +110,7 @@ async def run(settings: Settings, services: Servable, app: ASGIFramework, listen
         gc.enable()
         _announce(settings, listener)
         announcing = asyncio.create_task(_announce_engine(settings, services))
-        await _serve_until(stop, app, services, listener)
+        await _serve_until(stop, app, services, listener, _connections(settings))
     finally:
         if announcing is not None:
             announcing.cancel()
@@ -108,19 +118,27 @@ async def run(settings: Settings, services: Servable, app: ASGIFramework, listen
         await services.close()
 
 
-async def _serve_until(stop: asyncio.Event, app: ASGIFramework, services: Servable, listener: socket.socket) -> None:
+async def _serve_until(
+    stop: asyncio.Event,
+    app: ASGIFramework,
+    services: Servable,
+    listener: socket.socket,
+    connections: Connections | None = None,
+) -> None:
     from hypercorn.asyncio import serve as serve_with_hypercorn
 
     from quart_chat.hypercorn_patches import apply_patches
 
     apply_patches()
-    config = _hypercorn_config(listener.detach())
+    if connections is None:
+        connections = Connections()
+    config = _hypercorn_config(listener.detach(), connections)
     serving = asyncio.create_task(serve_with_hypercorn(app, config, shutdown_trigger=stop.wait))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
-            await _leave(serving, services)
+            await _leave(serving, services, connections)
     finally:
         stopping.cancel()
         serving.cancel()
@@ -128,10 +146,8 @@ async def _serve_until(stop: asyncio.Event, app: ASGIFramework, services: Servab
         serving.result()
 
 
-async def _leave(serving: asyncio.Task[None], services: Servable) -> None:
+async def _leave(serving: asyncio.Task[None], services: Servable, connections: Connections) -> None:
     """Hypercorn has stopped listening by itself; it ends when its last connection does."""
-    from quart_chat.hypercorn_patches import abort_connections
-
     try:
         async with asyncio.timeout(DRAIN_S):
             await services.drain()
@@ -140,24 +156,44 @@ async def _leave(serving: asyncio.Task[None], services: Servable) -> None:
     except Exception:
         logger.exception("Saying goodbye to the open sockets failed; they are dropped")
     await asyncio.wait({serving}, timeout=LINGER_S)
-    if dropped := abort_connections():
+    if dropped := connections.abort():
         logger.info("Dropped %d connections that did not leave", dropped)
     await asyncio.wait({serving}, timeout=DROP_S)
 
 
-def _hypercorn_config(listener_fd: int) -> Config:
-    from hypercorn.config import Config
+def _connections(settings: Settings) -> Connections:
+    return Connections(
+        settings.connections_max,
+        settings.connections_max_per_address,
+        exempt=Networks(settings.behind_proxy),
+        pace=Pace() if settings.rate_limit_enabled else None,
+    )
 
-    config = Config()
+
+def _hypercorn_config(listener_fd: int, connections: Connections) -> Config:
+    from quart_chat.hypercorn_patches import EdgeConfig
+
+    config = EdgeConfig(connections)
     config.bind = [f"fd://{listener_fd}"]
     config.alpn_protocols = ["http/1.1"]
     config.include_server_header = False
+    config.keep_alive_timeout = HEAD_S
+    config.max_app_queue_size = INBOUND_EVENTS
     config.websocket_ping_interval = WEBSOCKET_PING_S
     config.websocket_max_message_size = WEBSOCKET_MESSAGE_BYTES
     config.errorlog = logging.getLogger("hypercorn.error")
     # Longer than our own deadline: Hypercorn's way of giving up closes sockets with 1011.
     config.graceful_timeout = 2 * DEADLINE_S
     return config
+
+
+def _allow_descriptors(connections: int) -> None:
+    """As many open files as connections need, if the system lets us: beyond its limit it accepts nobody at all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -19,6 +19,7 @@ from quart_chat.config import Settings
 from quart_chat.entities import OWNER_ID
 from quart_chat.library.library import Library
 from quart_chat.live.hub import Hub
+from quart_chat.metrics import LoopLag
 from quart_chat.persistence.database import Database
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.base import Provider
@@ -46,6 +47,8 @@ class Services:
         self.contexts = Contexts(storage, settings)
         self.shelf = Shelf(storage, self.hub)
         runner = GenerationRunner(storage, self.hub, self.providers, self.estimates, self.contexts, self.shelf)
+        self.generations = runner.counts
+        self.loop_lag = LoopLag()
         self.queue = GenerationQueue(
             self.providers,
             runner.run,
@@ -71,6 +74,8 @@ class Services:
 
     async def start(self) -> None:
         """Opens the database, ends what a crash left running, queues again what waited. Raises StorageError."""
+        if self.settings.shows_metrics:
+            self.loop_lag.start()
         await self._database.open()
         _, waiting = await self.storage.recover()
         await self.storage.delete_empty_sessions(EMPTY_KEPT_MS)
@@ -97,6 +102,7 @@ class Services:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
+        self.loop_lag.close()
         await self.queue.close()
         await self.library.close()
         self.hub.close()

@@ -11,6 +11,7 @@ import pytest
 
 from quart_chat.config import Settings
 from quart_chat.errors import ConfigError
+from quart_chat.log_context import request_id
 from quart_chat.logs import configure_logging
 
 
@@ -62,3 +63,35 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         configure_logging(Settings(log_file=str(tmp_path)))
     assert "LOG_FILE" in caught.value.message
+
+
+@pytest.mark.parametrize("log_format", ["console", "structured"])
+def test_a_line_names_its_request_and_no_other(tmp_path: Path, log_format: str) -> None:
+    token = request_id.set("abc.1")
+    try:
+        inside = logged(tmp_path, log_format, "within")
+    finally:
+        request_id.reset(token)
+    outside = logged(tmp_path, log_format, "without")
+    assert ("abc.1" in inside, "abc.1" in outside.replace(inside, "")) == (True, False)
+    if log_format == "structured":
+        assert json.loads(inside)["request_id"] == "abc.1"
+
+
+@pytest.mark.parametrize("log_format", ["console", "structured"])
+def test_a_message_cannot_forge_a_line_or_steer_a_terminal(tmp_path: Path, log_format: str) -> None:
+    path = tmp_path / "log"
+    configure_logging(Settings(log_file=str(path), log_format=log_format))
+    logging.getLogger("quart_chat.test").warning("model %s", "a\n2026-01-01 ERROR forged\x1b[2J")
+    text = path.read_text()
+    assert text.count("\n") == 1
+    assert "\x1b" not in text
+
+
+def test_structured_lines_have_the_facts_as_fields(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    configure_logging(Settings(log_file=str(path), log_format="structured"))
+    facts = {"status": 200, "ms": 1.5}
+    logging.getLogger("quart_chat.test").info("%(status)d in %(ms)s ms", facts, extra={"facts": facts})
+    fields = json.loads(path.read_text())
+    assert (fields["message"], fields["status"], fields["ms"]) == ("200 in 1.5 ms", 200, 1.5)

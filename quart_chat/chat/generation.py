@@ -23,6 +23,8 @@ from quart_chat.entities import (
 from quart_chat.errors import AnswerCutError, NotFoundError, QuartChatError, StorageError
 from quart_chat.live.hub import Hub
 from quart_chat.live.session import SessionDocument
+from quart_chat.log_context import request_id
+from quart_chat.metrics import GenerationCounts
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.base import ChatRequest
 from quart_chat.providers.registry import Providers
@@ -34,6 +36,12 @@ CHECKPOINT_S = 0.7
 MAX_ANSWER_CHARS = 1_000_000
 MAX_HISTORY = 400
 SAVE_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
+
+STARTED = "generation %(generation)s started in session %(session)s by %(model)s after %(waited_ms)d ms"
+ENDED = (
+    "generation %(generation)s %(outcome)s by %(model)s: %(tokens)d tokens in %(ms)d ms,"
+    " the first after %(first_token_ms)d ms"
+)
 
 
 class GenerationRunner:
@@ -55,6 +63,7 @@ class GenerationRunner:
         self._estimates = estimates
         self._contexts = contexts
         self._shelf = shelf
+        self.counts = GenerationCounts()
 
     async def run(self, ticket: Ticket) -> None:
         """Cancelled: the engine is stopped, the end is stored, then it returns (stopped by a person) or raises.
@@ -62,6 +71,7 @@ class GenerationRunner:
         Cancelled before it began: stays as it is stored, for the next start.
         """
         generation = ticket.generation
+        request_id.set(ticket.request_id)
         try:
             async with self._hub.session(generation.session_id, generation.user_id) as document:
                 await self._run(ticket, document)
@@ -83,6 +93,7 @@ class GenerationRunner:
             )
             if not started:
                 return
+            self._note_start(ticket)
             await self._produce(ticket, document, progress, messages)
             state = GenerationState.COMPLETE
             problem = progress.remark()
@@ -160,6 +171,7 @@ class GenerationRunner:
         state: GenerationState,
         problem: Problem | None,
     ) -> None:
+        self._note_end(ticket, progress, state, problem)
         for pause in (*SAVE_PAUSES_S, None):
             try:
                 message = await self._storage.finish_generation(
@@ -180,3 +192,28 @@ class GenerationRunner:
                 if message is not None:
                     document.put(message)
                 return
+
+    def _note_start(self, ticket: Ticket) -> None:
+        generation = ticket.generation
+        waited_ms = max(0, (ticket.started_at or now_ms()) - generation.created_at)
+        self.counts.wait.add(waited_ms / 1000)
+        facts = {
+            "generation": generation.id,
+            "session": generation.session_id,
+            "model": generation.model,
+            "waited_ms": waited_ms,
+        }
+        logger.info(STARTED, facts, extra={"facts": facts})
+
+    def _note_end(self, ticket: Ticket, progress: Progress, state: GenerationState, problem: Problem | None) -> None:
+        statistics = progress.statistics()
+        self.counts.note_end(state, statistics)
+        facts = {
+            "generation": ticket.id,
+            "outcome": state.value + (f" ({problem.code})" if problem else ""),
+            "model": ticket.model,
+            "ms": now_ms() - progress.asked_at,
+            "first_token_ms": statistics.first_token_ms,
+            "tokens": statistics.output_tokens,
+        }
+        logger.info(ENDED, facts, extra={"facts": facts})

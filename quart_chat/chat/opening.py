@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from quart_chat.chat.manager import ChatManager
 from quart_chat.chat.whole import done_whole
 from quart_chat.entities import Turn
-from quart_chat.errors import QuartChatError
+from quart_chat.errors import QuartChatError, StorageError
 from quart_chat.persistence.storage import StorageManager
+
+logger = logging.getLogger(__name__)
 
 
 class Openings:
@@ -46,5 +49,12 @@ class Openings:
                 return await self._chat.send_message(session_id, user_id, content, person=person, client_id=client_id)
             except QuartChatError:
                 if begun is None:
-                    await self._chat.delete_session(session_id, user_id)
+                    await self._forget(session_id, user_id)
                 raise
+
+    async def _forget(self, session_id: str, user_id: str) -> None:
+        """An empty session that cannot be deleted now is deleted at a later start."""
+        try:
+            await self._chat.delete_session(session_id, user_id)
+        except StorageError as error:
+            logger.warning("the empty session of a refused message stays: %s", error.message)

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from quart_chat.entities import Generation
+from quart_chat.log_context import request_id
 
 STREAK = 3
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One generation on its way through the queue. `stopping`: a person asked to stop it."""
+    """One generation on its way through the queue. `stopping`: a person asked to stop it. `request_id`: of the
+    request that asked for it, as its task is started by whoever frees the slot."""
 
     generation: Generation
     who: str = ""
@@ -26,6 +28,7 @@ class Ticket:
     serial: int = 0
     stopping: bool = False
     started_at: int | None = None
+    request_id: str = field(default_factory=request_id.get)
 
     @property
     def id(self) -> str:
@@ -77,6 +80,8 @@ class Turns:
 
     def order(self) -> list[Ticket]:
         """The waiting tickets in the order in which they will be served if nobody else comes."""
+        if len({ticket.model for ticket in self.waiting}) == 1:
+            return sorted(self.waiting, key=_place)  # nobody can go before others for the model in memory
         waiting, model, streak = list(self.waiting), self._model, self._streak
         ordered = []
         while waiting:

@@ -8,7 +8,7 @@ import logging
 
 from msgspec.structs import replace
 
-from quart_chat.config import Settings
+from quart_chat.config import Settings, without_secrets
 from quart_chat.entities import LoadedModel, ModelInfo, now_ms
 from quart_chat.errors import EngineUnavailableError, ModelError
 from quart_chat.events import EngineStatus
@@ -37,7 +37,7 @@ class Library:
         self._loads = Loads()
         self._nudge = asyncio.Event()
         self.first_look = asyncio.Event()
-        self.engine = EngineStatus(base_url=settings.ollama_base_url)
+        self.engine = EngineStatus(base_url=without_secrets(settings.ollama_base_url))
         self.models: list[ModelInfo] = []
         self.loaded: list[LoadedModel] = []
         self.demo_models: list[ModelInfo] = []

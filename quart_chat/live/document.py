@@ -38,6 +38,7 @@ class Document:
         self._prompt_frames: dict[tuple[Hashable, int | None], list[Frame]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0.0
+        self._offering = False
 
     def join(self, viewer: Viewer) -> None:
         """A page that comes to a text that nobody watched shall not wait for the slow tick."""
@@ -51,9 +52,9 @@ class Document:
     def touch(self) -> int:
         """A new revision for a change that the caller makes now, in this same step of the loop."""
         self.stamp()
-        for viewer in self.viewers:
-            if not viewer.paced:
-                viewer.wake.set()
+        if not self._offering:
+            self._offering = True
+            asyncio.get_running_loop().call_soon(self._offer)
         self._schedule()
         return self.rev
 
@@ -96,6 +97,13 @@ class Document:
             self._timer.cancel()
             self._timer = None
 
+    def _offer(self) -> None:
+        """To those who want every change, once for all changes of one step of the loop."""
+        self._offering = False
+        for viewer in list(self.viewers):
+            if not viewer.paced:
+                viewer.offer(self)
+
     def _schedule(self) -> None:
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -112,10 +120,10 @@ class Document:
             more = False
         self._paced_frames.clear()
         watched = False
-        for viewer in self.viewers:
+        for viewer in list(self.viewers):
             if viewer.paced:
                 watched = True
-                viewer.wake.set()
+                viewer.offer(self)
         pause = TICK_S if watched else UNWATCHED_TICK_S
         self._next_tick = started + max(pause, COST_SHARE * (loop.time() - started))
         if more:

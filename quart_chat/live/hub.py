@@ -26,6 +26,7 @@ class Hub:
         self._storage = storage
         self.revisions = Revisions()
         self.viewers: set[Viewer] = set()
+        self.frames_sent = 0
         self.empty = asyncio.Event()
         self.empty.set()
         self._documents: dict[str, SessionDocument] = {}

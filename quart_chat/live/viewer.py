@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quart_chat.live.document import Document
 
-WINDOW = 8
-"""Frames a page may be behind in its acknowledgements (about 400 ms of round trip) before its changes coalesce."""
+logger = logging.getLogger(__name__)
+
+WINDOW = 16
+"""Frames a page may be behind in its acknowledgements, of which it sends one for every eighth: about half a second of
+round trip before its changes coalesce."""
 
 
 class Viewer:
@@ -30,10 +34,22 @@ class Viewer:
         self.notices: deque[str] = deque(maxlen=32)
         self.close_code: int | None = None
         self._unacknowledged = 0
+        self.deliver: Callable[[Document], bool] = _not_now
+        """Sends at once what is due of a document; False: not now, wake the writer."""
 
     @property
     def blocked(self) -> bool:
         return self.paced and self._unacknowledged >= WINDOW
+
+    def offer(self, document: Document) -> None:
+        """There may be something new in `document`."""
+        try:
+            delivered = self.deliver(document)
+        except Exception:
+            logger.exception("a frame could not be made; the socket's own task will say so too and close it")
+            delivered = False
+        if not delivered:
+            self.wake.set()
 
     def follow(self, document: Document, position: int | None) -> None:
         """None: send a snapshot first."""
@@ -64,3 +80,7 @@ class Viewer:
         for document in self.positions:
             document.viewers.discard(self)
         self.positions.clear()
+
+
+def _not_now(document: Document) -> bool:
+    return False

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from quart_chat.errors import StorageError
+from quart_chat.metrics import BRIEF_S, Spread
 from quart_chat.persistence import migrations
 from quart_chat.persistence.connection import (
     Connection,
@@ -52,6 +54,8 @@ class Database:
         self._path = Path(path) if path is not None else None
         self._steps = steps
         self._temporary: Path | None = None
+        self.times = {"read": Spread(BRIEF_S), "write": Spread(BRIEF_S)}
+        """From the call to its end as the callers see it, by kind of work."""
         self._writes = Lane()
         self._reads = Lane()
         self._threads: list[threading.Thread] = []
@@ -70,10 +74,10 @@ class Database:
             self._start(f"db-reader-{number + 1}", self._run_reader)
 
     async def write(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(self._writes, partial(fn, *args, **kwargs))
+        return await self._submit(self._writes, partial(fn, *args, **kwargs), self.times["write"])
 
     async def read(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(self._reads, partial(fn, *args, **kwargs))
+        return await self._submit(self._reads, partial(fn, *args, **kwargs), self.times["read"])
 
     async def close(self) -> None:
         """Refuses new work, completes what was accepted, folds the WAL into the file. Any number of times."""
@@ -94,12 +98,16 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def _submit(self, lane: Lane, work: Callable[[], T]) -> T:
+    async def _submit(self, lane: Lane, work: Callable[[], T], times: Spread) -> T:
         if self._loop is None:
             raise StorageError("The database is not open.")
         future: asyncio.Future[T] = self._loop.create_future()
+        began = time.perf_counter()
         lane.put(Unit(work, future))
-        return await future
+        try:
+            return await future
+        finally:
+            times.add(time.perf_counter() - began)
 
     def _start(self, name: str, run: Callable[..., None], *args: object) -> None:
         # Daemons: an exception at start must end the process, not leave it waiting for a thread.

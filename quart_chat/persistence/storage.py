@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quart_chat.entities import (
+    OWNER_ID,
     ChatSession,
     Generation,
     GenerationState,
@@ -29,6 +30,12 @@ class StorageManager:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.times = database.times
+
+    async def probe(self) -> None:
+        """Changes nothing. StorageError: it cannot be read, or nothing can be written."""
+        await self._database.read(settings.get, OWNER_ID)
+        await self._database.write(lambda: None)
 
     # Sessions
 

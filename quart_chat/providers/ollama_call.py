@@ -42,7 +42,12 @@ class Call:
             async with asyncio.timeout(CLOSE_S):
                 await self._client.aclose()
         except TRANSPORT_ERRORS as error:
-            log.debug("closing a connection: %s: %s", type(error).__name__, error)
+            log.debug("closing a connection: %s: %s", type(error).__name__, said_by(error))
+
+
+def said_by(error: Exception) -> str:
+    """Its text for the log. One about the protocol quotes the bytes it stumbled over, which may be an answer's."""
+    return "not HTTP" if isinstance(error, httpx.ProtocolError | UnicodeError) else str(error)
 
 
 async def read_all(response: httpx.Response, limit: int) -> bytes:
@@ -64,4 +69,4 @@ async def drain(parts: AsyncIterator[bytes], limit_s: float) -> None:
             async for _ in parts:
                 continue
     except TRANSPORT_ERRORS as error:
-        log.debug("after the end of an answer: %s: %s", type(error).__name__, error)
+        log.debug("after the end of an answer: %s: %s", type(error).__name__, said_by(error))

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from quart_chat.errors import EngineBusyError, EngineUnavailableError, ModelError
-from quart_chat.providers.ollama_call import JSON_HEADERS, TRANSPORT_ERRORS, Call, read_all
+from quart_chat.providers.ollama_call import JSON_HEADERS, TRANSPORT_ERRORS, Call, read_all, said_by
 from quart_chat.providers.ollama_errors import error_from_answer
 from quart_chat.providers.owned_tasks import OwnedTasks, outcome
 
@@ -115,7 +115,7 @@ class OllamaWire:
             self._client = None
 
     def unavailable(self, error: Exception) -> EngineUnavailableError:
-        log.info("Ollama at %s: %s: %s", self.shown_url, type(error).__name__, error)
+        log.info("Ollama at %s: %s: %s", self.shown_url, type(error).__name__, said_by(error))
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
             return EngineUnavailableError(f"{self.shown_url} is not a valid address for Ollama.", retry=False)
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -186,5 +186,5 @@ def _read(response: httpx.Response, data: bytes, shape: type[T], model: str) -> 
     try:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        log.warning("not what Ollama would say: %s: %.300r", error, data[:300])
+        log.warning("not what Ollama would say: %s, in %d bytes", error, len(data))
         raise ModelError("What answers at this address does not speak like Ollama.", retry=False) from error

@@ -11,7 +11,7 @@ import httpx
 from quart_chat.errors import AnswerCutError, EngineUnavailableError, ModelError, ModelTimeoutError
 from quart_chat.providers.base import Chunk
 from quart_chat.providers.ndjson import BadLineError, LineDecoder, LineTooLongError
-from quart_chat.providers.ollama_call import TRANSPORT_ERRORS, drain
+from quart_chat.providers.ollama_call import TRANSPORT_ERRORS, drain, said_by
 from quart_chat.providers.ollama_chat import AnswerReader, ChatLine
 from quart_chat.providers.ollama_errors import error_from_words, words_of_value
 
@@ -97,7 +97,7 @@ class AnswerStream:
         return AnswerCutError(f"The answer was cut off. {error.message}") if self._started else error
 
     def _broken(self, error: Exception) -> ModelError:
-        log.warning("an answer of %s broke: %s: %s", self._model, type(error).__name__, error)
+        log.warning("an answer of %s broke: %s: %s", self._model, type(error).__name__, said_by(error))
         if isinstance(error, TimeoutError):
             return ModelTimeoutError(f"{self._model} stopped in the middle: nothing came for {self._silence_s:.0f} s.")
         if self._started:
@@ -106,7 +106,7 @@ class AnswerStream:
 
 
 def _unreadable(error: BadLineError) -> AnswerCutError:
-    log.warning("not a line of an answer: %s: %.300r", error, error.line)
+    log.warning("not a line of an answer: %s, in a line of %d bytes or more", error, len(error.line))
     if isinstance(error, LineTooLongError):
         return AnswerCutError("The answer was cut off: the engine sent more at once than an answer can be.")
     return AnswerCutError("The answer was cut off: the engine sent something that is no answer.")

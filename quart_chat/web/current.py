@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 
 from msgspec import Struct
-from quart import current_app, has_websocket_context, request, websocket
+from quart import Request, Websocket, current_app, has_websocket_context, request, websocket
 
 from quart_chat.entities import OWNER_ID
 from quart_chat.services import Services
 from quart_chat.web.assets import Assets
+from quart_chat.web.limits import Limits
 from quart_chat.web.page_frames import PageFrames
 from quart_chat.web.templates import Templates
 from quart_chat.web.views import PageViews
@@ -28,6 +29,7 @@ class Web(Struct, frozen=True):
     templates: Templates
     views: PageViews
     frames: PageFrames
+    limits: Limits
 
 
 def web() -> Web:
@@ -46,11 +48,21 @@ def user_id() -> str:
 
 def person() -> str:
     """Whose turn in the queue this is: a browser by its cookie, a program by its address. Not a credential."""
-    source = websocket if has_websocket_context() else request
+    source = asking()
     cookie = source.cookies.get(PERSON_COOKIE, "")
     if len(cookie) == PERSON_LENGTH and cookie.isalnum():
         return cookie
-    return f"at {source.remote_addr or 'unknown'}"
+    return f"at {address()}"
+
+
+def address() -> str:
+    """Where the request came from; behind a proxy that is believed, what it says."""
+    return asking().remote_addr or "unknown"
+
+
+def asking() -> Request | Websocket:
+    """The request, or the handshake of the socket, that is served here."""
+    return websocket if has_websocket_context() else request
 
 
 def new_person() -> str:
@@ -58,10 +70,10 @@ def new_person() -> str:
 
 
 def theme() -> str:
-    wanted = request.cookies.get("theme", "auto")
+    wanted = asking().cookies.get("theme", "auto")
     return wanted if wanted in THEMES else "auto"
 
 
 def live_html() -> bool:
     """True for a request made by htmx: its answer carries no page, state comes by the socket."""
-    return request.headers.get("HX-Request") == "true"
+    return asking().headers.get("HX-Request") == "true"

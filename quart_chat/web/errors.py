@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from quart import Quart, Response, request
+from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
 from quart_chat.errors import InvalidInputError, QuartChatError, RateLimitError
-from quart_chat.web.current import live_html, theme, web
+from quart_chat.web.current import asking, live_html, services, theme, web
 from quart_chat.web.responses import json_response
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ STATUS = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 408,
     "CONFLICT": 409,
     "PAYLOAD_TOO_LARGE": 413,
     "MISDIRECTED": 421,
@@ -53,7 +54,7 @@ def status_of(error: QuartChatError) -> int:
 async def on_our_error(error: QuartChatError) -> Response:
     status = status_of(error)
     if status >= 500:
-        logger.warning("%s %s: %s", request.method, request.path, error.message)
+        logger.warning("%s: %s", _asked(), error.message)
     more = {"fields": error.fields} if isinstance(error, InvalidInputError) and error.fields else {}
     response = answer(status, error.code, error.message, more)
     if isinstance(error, RateLimitError):
@@ -70,7 +71,7 @@ async def on_http_error(error: HTTPException) -> Response:
 
 
 async def on_unexpected(error: Exception) -> Response:
-    logger.exception("%s %s failed", request.method, request.path, exc_info=error)
+    logger.exception("%s failed", _asked(), exc_info=error)
     return answer(500, *INTERNAL)
 
 
@@ -81,8 +82,15 @@ def answer(status: int, code: str, message: str, more: dict[str, Any] | None = N
     return Response(page, status, content_type="text/html; charset=utf-8")
 
 
+def _asked() -> str:
+    asked = asking()
+    return f"{asked.method} {asked.path}"
+
+
 def wants_json() -> bool:
-    if request.path.startswith("/api/") or live_html():
+    asked = asking()
+    api = (services().settings.base_path + "/api/", services().settings.base_path + "/ws")
+    if asked.path.startswith(api) or live_html():
         return True
-    best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
+    best = asked.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
     return best == "application/json"

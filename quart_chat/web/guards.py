@@ -6,13 +6,16 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
-from quart import Quart, Response, request, websocket
-from werkzeug.datastructures import Headers
+from quart import Quart, Request, Websocket, request, websocket
 
 from quart_chat.config import Settings
+from quart_chat.edge.bodies import REFUSAL
 from quart_chat.errors import ForbiddenError, QuartChatError
+from quart_chat.web.current import address, person, web
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DEFAULT_PORTS = {"http": 80, "https": 443}
+WEB_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class MisdirectedError(QuartChatError):
@@ -37,16 +40,17 @@ class Guards:
     async def check_request(self) -> None:
         self._check_host(request.host)
         if request.method not in SAFE_METHODS:
-            self._check_origin(request.headers, request.host)
+            _check_origin(request)
+        if refusal := request.scope["extensions"].get(REFUSAL):
+            assert isinstance(refusal, QuartChatError)
+            raise refusal
+        if request.method not in SAFE_METHODS:
+            web().limits.count_request(person(), address())
 
-    async def check_websocket(self) -> Response | None:
+    async def check_websocket(self) -> None:
         """Refused before the upgrade: no frame of a stranger is ever parsed."""
-        try:
-            self._check_host(websocket.host)
-            self._check_origin(websocket.headers, websocket.host)
-        except QuartChatError as error:
-            return Response(error.message, status=403 if error.code == "FORBIDDEN" else 421)
-        return None
+        self._check_host(websocket.host)
+        _check_origin(websocket)
 
     def _check_host(self, host: str) -> None:
         name = _name(host)
@@ -54,35 +58,43 @@ class Guards:
             return
         raise MisdirectedError("This server does not answer under that name. Add it to ALLOWED_HOSTS.")
 
-    def _check_origin(self, headers: Headers, host: str) -> None:
-        """Browsers always send Origin with an unsafe request and with a socket; programs send none."""
-        origins = headers.getlist("Origin")
-        if not origins:
-            if headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}:
-                return
-            raise ForbiddenError("Requests from other sites are not accepted.")
-        if len(origins) > 1 or not _same_host(origins[0], host):
-            raise ForbiddenError("Requests from other sites are not accepted.")
+
+def _check_origin(asked: Request | Websocket) -> None:
+    """Browsers always send Origin with an unsafe request and with a socket; programs send none."""
+    origins = asked.headers.getlist("Origin")
+    if not origins:
+        if asked.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}:
+            return
+        raise ForbiddenError("Requests from other sites are not accepted.")
+    if len(origins) == 1 and (found := _parts(origins[0])) is not None:
+        own = _parts(f"{WEB_SCHEMES.get(asked.scheme, asked.scheme)}://{asked.host}")
+        if found == own:
+            return
+        if own is not None and (found[0], own[0]) == ("https", "http") and found[1] == own[1]:
+            raise ForbiddenError(
+                "This page came by https, which the server does not know of: name its proxy in BEHIND_PROXY."
+            )
+    raise ForbiddenError("Requests from other sites are not accepted.")
 
 
-def _same_host(origin: str, host: str) -> bool:
+def _parts(origin: str) -> tuple[str, str, int] | None:
+    """(scheme, host, port) of an origin; None for what is not exactly one, such as `null`."""
     try:
         parts = urlsplit(origin)
-        default = {"http": 80, "https": 443}.get(parts.scheme)
-        own = urlsplit(f"{parts.scheme}://{host}")
-        return (
-            default is not None
-            and parts.netloc == parts.netloc.rpartition("@")[2]
-            and parts.hostname == own.hostname
-            and (parts.port or default) == (own.port or default)
-        )
+        default = DEFAULT_PORTS.get(parts.scheme)
+        if default is None or not parts.hostname or parts.netloc.lower() != origin.partition("://")[2].lower():
+            return None
+        if "@" in parts.netloc:
+            return None
+        return parts.scheme, parts.hostname, parts.port or default
     except ValueError:
-        return False
+        return None
 
 
 def _name(host: str) -> str:
     try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "").rstrip(".") if parts.port is None or parts.port else ""
     except ValueError:
         return ""
 

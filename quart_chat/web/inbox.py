@@ -15,7 +15,7 @@ from quart_chat.live.revisions import Cursor, parse_cursor
 from quart_chat.live.session import SessionDocument
 from quart_chat.live.viewer import Viewer
 from quart_chat.services import Services
-from quart_chat.web.current import user_id
+from quart_chat.web.current import address, user_id, web
 from quart_chat.web.frames import body, error_frame
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Inbox:
                 if isinstance(count, int) and count > 0:
                     self._viewer.acknowledge(count)
             case "message":
+                web().limits.count_request(self._viewer.person, address())
                 await self._send_message(payload)
             case "stop":
                 await self._services.chat.stop(_text(payload, "generation_id"), user_id())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart_chat.web import files, generations, messages, models, sessions, socket
+from quart_chat.web import files, generations, messages, metrics, models, sessions, socket
 from quart_chat.web.api import chat, health, history
 from quart_chat.web.api import models as api_models
 from quart_chat.web.api import queue as api_queue
@@ -19,4 +19,5 @@ BLUEPRINTS = (
     api_queue.blueprint,
     api_models.blueprint,
     health.blueprint,
+    metrics.blueprint,
 )

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
-from quart import Blueprint, websocket
+from quart import Blueprint, Websocket, websocket
 
+from quart_chat.edge.inbound import TAKEN
+from quart_chat.edge.text_line import text_line
 from quart_chat.errors import NotFoundError
 from quart_chat.live.board import Board
 from quart_chat.live.document import Document, Frame
@@ -15,7 +17,7 @@ from quart_chat.live.revisions import Cursor, parse_cursor
 from quart_chat.live.session import SessionDocument
 from quart_chat.live.viewer import Viewer
 from quart_chat.web import program_frames
-from quart_chat.web.current import Web, person, user_id, web
+from quart_chat.web.current import Web, address, person, user_id, web
 from quart_chat.web.frames import with_cursor
 from quart_chat.web.inbox import Inbox
 
@@ -28,10 +30,26 @@ HELLO_S = 0.15
 blueprint = Blueprint("socket", __name__)
 
 
+class TakingWebsocket(Websocket):
+    """Tells the edge, which hands out no more than is taken."""
+
+    async def receive(self) -> str | bytes:
+        data = await super().receive()
+        if taken := self.scope["extensions"].get(TAKEN):
+            taken()  # type: ignore[operator]
+        return data
+
+
 @blueprint.websocket("/ws")
 async def ws() -> None:
     parts = web()
-    await websocket.accept()
+    with parts.limits.one_more("socket", person(), address()):
+        await websocket.accept()
+        await _serve_and_say_why_not(parts)
+
+
+async def _serve_and_say_why_not(parts: Web) -> None:
+    """Closes with a code: an exception of ours must not look like an orderly end, after which no page comes back."""
     code = OUR_FAULT
     try:
         code = await _serve(parts)
@@ -57,7 +75,8 @@ async def _serve(parts: Web) -> int:
         if session_id:
             document = await stack.enter_async_context(hub.session(session_id, user_id()))
             if is_page:
-                await document.render()  # a snapshot shows stored answers too; after a start nobody has read them yet
+                # A snapshot shows stored answers, which nobody may have looked at since the start.
+                await document.render()
         connection = Connection(parts, viewer, document, hub.board(user_id()), after=args.get("after"))
         hub.join(viewer)
         stack.callback(hub.leave, viewer)
@@ -79,6 +98,9 @@ class Connection:
         self._board = board
         self._inbox = Inbox(parts.services, viewer, document, self._hello)
         self._greeted = asyncio.Event()
+        self._line = text_line.get()
+        self._resting = False
+        viewer.deliver = self._deliver
         if after is not None:
             self._hello(parse_cursor(after))
 
@@ -109,7 +131,9 @@ class Connection:
             await self._wait_for_hello()
         viewer = self._viewer
         while True:
+            self._resting = True
             await viewer.wake.wait()
+            self._resting = False
             viewer.wake.clear()
             while viewer.notices:
                 await websocket.send(viewer.notices.popleft())
@@ -121,6 +145,19 @@ class Connection:
             if self._document is not None and self._document.deleted_rev is not None:
                 return GONE
 
+    def _deliver(self, document: Document) -> bool:
+        """The usual case, one frame for a socket that keeps up, without waking the writer."""
+        if self._line is None or not self._resting or self._viewer.blocked or not self._line.ready():
+            return False
+        frames = document.frames_for(self._viewer, lambda since: self._encode(document, since))
+        if len(frames) > 1:
+            return False
+        for frame, rev in frames:
+            self._viewer.advance(document, rev)
+            self._line.write(with_cursor(frame, self._cursor()))
+            self._parts.services.hub.frames_sent += 1
+        return True
+
     async def _send_due(self, document: Document) -> None:
         """Only the last frame of several moves the cursor: each may tell of changes older than another's."""
         frames = document.frames_for(self._viewer, lambda since: self._encode(document, since))
@@ -128,6 +165,7 @@ class Connection:
             if number == len(frames):
                 self._viewer.advance(document, rev)
             await websocket.send(with_cursor(frame, self._cursor()))
+            self._parts.services.hub.frames_sent += 1
 
     def _encode(self, document: Document, since: int | None) -> list[Frame]:
         pages = self._parts.frames if self._viewer.paced else None

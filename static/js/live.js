@@ -48,7 +48,7 @@
   };
 
   const take = (element, connection, frame) => {
-    if (++state.handled % 4 === 0) say(connection, 'ack', { count: 4 });
+    if (++state.handled % 8 === 0) say(connection, 'ack', { count: 8 });
     if (!fits(connection, frame)) return false;
     if (!(frame.payload.deltas ?? []).every(grow)) return heal(element), false;
     state.waiting = false;

@@ -58,13 +58,17 @@ class Server:
 
 
 def environment(directory: Path, **variables: str) -> dict[str, str]:
-    """Nothing of the caller's settings: an unused engine address, any free port, data below `directory`."""
+    """Nothing of the caller's settings: an unused engine address, any free port, data below `directory`.
+
+    No limits of one person, as a test plays many.
+    """
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "API_PORT": "0",
         "DATA_DIR": str(directory / "data"),
         "OLLAMA_BASE_URL": "http://127.0.0.1:9",
+        "RATE_LIMIT_ENABLED": "off",
         **variables,
     }
 

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "quart_chat"
 
-GROUND = {"config", "config_file", "config_values", "entities", "errors", "events"}
+GROUND = {"config", "config_file", "config_values", "entities", "errors", "events", "log_context", "metrics"}
 ADAPTERS = {"persistence", "providers", "rendering", "files"}
 RULES = {"chat", "library", "accounts"}
 MAY_IMPORT = {
@@ -19,13 +19,14 @@ MAY_IMPORT = {
     "live": GROUND | ADAPTERS,
     **{unit: GROUND | ADAPTERS | {"live"} for unit in RULES},
     "services": GROUND | ADAPTERS | {"live"} | RULES,
-    "web": GROUND | ADAPTERS | {"live", "services"} | RULES,
-    "app": GROUND | ADAPTERS | {"live", "services", "web"} | RULES,
+    "edge": GROUND,
+    "web": GROUND | ADAPTERS | {"live", "services", "edge"} | RULES,
+    "app": GROUND | ADAPTERS | {"live", "services", "web", "edge"} | RULES,
     "logs": GROUND,
     "claims": GROUND,
-    "hypercorn_patches": set[str](),
-    "server": GROUND | {"app", "services", "claims", "logs", "hypercorn_patches"},
-    "cli": GROUND | {"server"},
+    "hypercorn_patches": {"edge"},
+    "server": GROUND | {"app", "services", "claims", "logs", "hypercorn_patches", "edge"},
+    "cli": GROUND | {"server", "claims", "persistence"},
     "__main__": {"cli"},
     "__init__": set[str](),
 }

@@ -7,7 +7,8 @@ import random
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,26 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
 def column(path: Path, sql: str) -> list[str]:
     with closing(sqlite3.connect(path)) as other:
         return [value for (value,) in other.execute(sql)]
+
+
+@asynccontextmanager
+async def writing(path: Path) -> AsyncIterator[AsyncIterator[str]]:
+    """Client ids as four writers of a process of their own report them; killed at the end."""
+
+    async def reported() -> AsyncIterator[str]:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            yield line.decode().strip()
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITERS, str(path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield reported()
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 async def acknowledged_until_killed(path: Path, count: int) -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 from quart_chat.entities import Role
 from quart_chat.providers.base import ChatRequest, PromptTurn
 from quart_chat.providers.demo import DEMO_MODEL, DemoProvider
-from quart_chat.providers.demo_talk import answer
 from quart_chat.providers.demo_rules import turned_round
+from quart_chat.providers.demo_talk import answer
 from quart_chat.providers.demo_texts import INTRODUCTION
 from tests.providers.helpers import ask, question
 

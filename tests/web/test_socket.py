@@ -249,7 +249,7 @@ async def test_a_model_that_comes_into_memory_is_told(site: Site) -> None:
 
 
 async def test_flooding_closes_with_1008(site: Site) -> None:
-    async with site.socket("?after=") as socket:
+    async with site.socket("?after=", max_queue=None) as socket:
         await asyncio.gather(*(socket.say("ping") for _ in range(60)), return_exceptions=True)
         assert await socket.closed() == 1008
 

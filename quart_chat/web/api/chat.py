@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from quart import Blueprint, Response
 
-from quart_chat.entities import Parameters
+from quart_chat.entities import Parameters, Turn
 from quart_chat.web.current import person, services, user_id
 from quart_chat.web.forms import json_body, needed, session_changes, whole_number
 from quart_chat.web.responses import json_response
@@ -26,7 +26,6 @@ class NewMessage(msgspec.Struct, frozen=True):
 async def send() -> Response:
     """202 when it is committed and queued; the same client_id again gives 200 and the same answer."""
     new = await json_body(NewMessage)
-    chat = services().chat
     changes = session_changes({"parameters": new.parameters}) if new.parameters is not None else {}
     if new.session_id is None:
         turn = await services().openings.send(
@@ -38,11 +37,7 @@ async def send() -> Response:
             changes=changes,
         )
     else:
-        if changes:
-            await chat.update_session(new.session_id, user_id(), changes)
-        turn = await chat.send_message(
-            new.session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
-        )
+        turn = await _send(new, new.session_id)
     entries = services().queue.entries()
     entry = next((entry for entry in entries if entry.generation_id == turn.generation.id), None)
     shape = {
@@ -51,6 +46,15 @@ async def send() -> Response:
         "generation": generation_json(turn.generation, entry),
     }
     return json_response(shape, 202 if turn.created else 200)
+
+
+async def _send(new: NewMessage, session_id: str) -> Turn:
+    chat = services().chat
+    if new.parameters is not None:
+        await chat.update_session(session_id, user_id(), session_changes({"parameters": new.parameters}))
+    return await chat.send_message(
+        session_id, user_id(), new.content, person=person(), client_id=new.client_id, model=new.model
+    )
 
 
 @blueprint.get("/api/chat/history")
