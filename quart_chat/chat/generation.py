@@ -87,14 +87,7 @@ class GenerationRunner:
         progress = Progress(ticket)
         problem, cancelled = None, False
         try:
-            started, messages = await asyncio.gather(
-                self._storage.start_generation(generation.id, now_ms()),
-                self._storage.get_messages(generation.session_id, generation.user_id, limit=MAX_HISTORY),
-            )
-            if not started:
-                return
-            self._note_start(ticket)
-            await self._produce(ticket, document, progress, messages)
+            await self._produce(ticket, document, progress)
             state = GenerationState.COMPLETE
             problem = progress.remark()
         except asyncio.CancelledError:
@@ -115,11 +108,11 @@ class GenerationRunner:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _produce(
-        self, ticket: Ticket, document: SessionDocument, progress: Progress, messages: list[Message]
-    ) -> None:
+    async def _produce(self, ticket: Ticket, document: SessionDocument, progress: Progress) -> None:
+        """That it runs is committed while the engine is being asked: no word is told before it is."""
         generation = ticket.generation
         session = document.session
+        messages = await self._history(document)
         answer = next((m for m in messages if m.id == generation.message_id), None)
         if answer is None:
             raise NotFoundError("This message is gone.")
@@ -133,6 +126,8 @@ class GenerationRunner:
             think=session.think,
         )
         phases = PhaseLine(document, generation, progress, provider, self._estimates, estimate_tokens(turns))
+        self._note_start(ticket)
+        starting = asyncio.create_task(self._storage.start_generation(generation.id, now_ms()), name="starting")
         helpers = [
             asyncio.create_task(phases.watch(), name="phases"),
             asyncio.create_task(self._save_as_it_goes(answer, progress), name="checkpoints"),
@@ -140,6 +135,8 @@ class GenerationRunner:
         try:
             async with aclosing(provider.generate_response(request)) as chunks:
                 async for chunk in chunks:
+                    if not await starting:
+                        return  # it has its end already: somebody stopped it
                     progress.take(chunk, document, answer.id)
                     if progress.first_of_its_kind:
                         phases.show()
@@ -148,7 +145,13 @@ class GenerationRunner:
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await asyncio.gather(starting, *helpers, return_exceptions=True)
+
+    async def _history(self, document: SessionDocument) -> list[Message]:
+        if not document.has_older:
+            return [live.whole for live in document.messages.values()]
+        session = document.session
+        return await self._storage.get_messages(session.id, session.user_id, limit=MAX_HISTORY)
 
     async def _save_as_it_goes(self, answer: Message, progress: Progress) -> None:
         saved = 0
