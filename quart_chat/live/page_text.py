@@ -37,7 +37,8 @@ class PageText:
 
     @property
     def rev(self) -> int:
-        return max(self.rewritten, self.tail_rev, self.thinking_rev, self.thinking_marks.latest)
+        newest_block = self.block_revs[-1] if self.block_revs else 0
+        return max(self.rewritten, newest_block, self.tail_rev, self.thinking_rev, self.thinking_marks.latest)
 
     def set_blocks(self, blocks: list[Markup], rev: int) -> None:
         self.blocks, self.block_revs = blocks, [rev] * len(blocks)
