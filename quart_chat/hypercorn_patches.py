@@ -31,7 +31,7 @@ from wsproto.frame_protocol import CloseReason
 
 from quart_chat.edge.connections import Connections
 from quart_chat.edge.headers import BARE_HEADERS, TURNED_AWAY
-from quart_chat.edge.inbound import FrameRate, InboundQueue, disconnect
+from quart_chat.edge.inbound import FrameRate, InboundQueue, disconnect, is_last
 from quart_chat.edge.strict_http import ENDED, StrictConnection
 
 HYPERCORN_SERIES = "0.18."
@@ -108,9 +108,9 @@ class EndingTaskGroup(TaskGroup):
             if event is None:
                 inbound.end()
             await send(event)
-            if event is not None and event["type"] == "websocket.close":
+            if event is not None and is_last(event):
                 inbound.end()
-                if event["code"] == TOO_MANY:
+                if event.get("code") == TOO_MANY:
                     config.connections.charge(scope["client"])
 
         self.spawn(_handle_app, app, config, scope, inbound.get, send_and_end, None, None)
