@@ -1,7 +1,6 @@
-"""The only place that touches Hypercorn's internals: what its settings cannot say.
+"""The only place that touches Hypercorn's internals: what its settings cannot say. Each part says why.
 
-Written for Hypercorn 0.18 under Quart 0.22 and 0.23; tests/e2e/test_hypercorn_patches.py fails when the code that is
-replaced or relied upon changes upstream. Each class says what would happen without it.
+For Hypercorn 0.18 with Quart 0.22 and 0.23; tests/e2e/test_hypercorn_patches.py fails when what is used here changes.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from hypercorn.asyncio.task_group import _handle as _handle_app
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
-from hypercorn.protocol.events import EndBody, Event, Request, Response, StreamClosed
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.connection import ConnectionState
@@ -33,13 +31,12 @@ from wsproto.frame_protocol import CloseReason
 
 from quart_chat.edge.connections import Connections
 from quart_chat.edge.headers import BARE_HEADERS, TURNED_AWAY
-from quart_chat.edge.inbound import FrameRate, InboundQueue, disconnect
+from quart_chat.edge.inbound import FrameRate, InboundQueue, disconnect, is_last
 from quart_chat.edge.strict_http import ENDED, StrictConnection
 from quart_chat.edge.text_line import TextLine, text_frame, text_line
 
 HYPERCORN_SERIES = "0.18."
-PONG_DEADLINE_S = 45.0
-CLOSE_S = 10.0
+PONG_DEADLINE_S, CLOSE_S = 45.0, 10.0
 CLOSED_BY_US, ABNORMAL, TOO_MANY = 1000, 1006, 1008
 
 
@@ -112,9 +109,9 @@ class EndingTaskGroup(TaskGroup):
             if event is None:
                 inbound.end()
             await send(event)
-            if event is not None and event["type"] == "websocket.close":
+            if event is not None and is_last(event):
                 inbound.end()
-                if event["code"] == TOO_MANY:
+                if event.get("code") == TOO_MANY:
                     config.connections.charge(scope["client"])
 
         self.spawn(_handle_app, app, config, scope, inbound.get, send_and_end, None, None)
@@ -149,12 +146,15 @@ class GuardedSocket(BareErrors, WSStream):
         """The original lets the pinging task sleep on, which a stop waits for, and forgets whom it refused with 400."""
         if isinstance(event, Request):
             text_line.set(TextLine(self._can_write, self._write_text))  # the application's task inherits it
-        await super().handle(event)
-        if not self.closed:
-            return
-        if self._pings is not None:
+        if isinstance(event, Body | Data) and not self.closed and not self.handshake.accepted:
+            if self.state is ASGIWebsocketState.HANDSHAKE:  # else it was refused, and the answer is on its way
+                self.closed = True
+                await self._send_error_response(400)
+        else:
+            await super().handle(event)
+        if self.closed and self._pings is not None:
             self._pings.cancel()
-        if self.state is ASGIWebsocketState.HANDSHAKE and not isinstance(event, StreamClosed):
+        if self.closed and self.state is ASGIWebsocketState.HANDSHAKE and not isinstance(event, StreamClosed):
             if self.app_put is not None:
                 await self.app_put(disconnect("websocket", ABNORMAL))
             await self.send(StreamClosed(stream_id=self.stream_id))
@@ -234,7 +234,7 @@ class ByteCountingBuffer(ws_stream.WebsocketBuffer):
         self.value.write(data)
 
 
-class Http1Protocol(H11Protocol):
+class Http1Protocol(hypercorn_h11.H11Protocol):
     """HTTP/1.1 only: HTTP/2 in clear text gets past limits and proxies."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

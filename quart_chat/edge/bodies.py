@@ -100,13 +100,15 @@ class BodyLimits:
 
 
 def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
-    """The body in one piece, then whatever comes (a disconnect)."""
+    """The body in one piece, then a disconnect; what still comes of a refused body is thrown away."""
     given = False
 
     async def replay() -> ASGIReceiveEvent:
         nonlocal given
         if given:
-            return await receive()
+            while (event := await receive())["type"] == "http.request":
+                pass
+            return event
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 

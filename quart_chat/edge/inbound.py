@@ -117,6 +117,12 @@ def disconnect(kind: str, code: int) -> dict[str, Any]:
     return {"type": f"{kind}.disconnect", **({"code": code} if kind == "websocket" else {})}
 
 
+def is_last(event: Any) -> bool:
+    """Whether an application says with it that a socket is closed or refused."""
+    refused = event["type"] == "websocket.http.response.body" and not event.get("more_body")
+    return refused or bool(event["type"] == "websocket.close")
+
+
 class FrameRate:
     """How many frames, pings and empty pieces included, one socket may send."""
 

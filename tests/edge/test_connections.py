@@ -108,6 +108,18 @@ async def test_whoever_floods_or_breaks_the_protocol_is_told_a_code_and_cut(site
     await until(lambda: not site.services.hub.viewers, 3)
 
 
+async def test_data_after_a_refusal_is_ignored(site: Site) -> None:
+    """The refusal is being sent when the data comes; a second answer would be an exception."""
+    refusal = handshake("/ws", "Origin: null")
+    for _ in range(20):
+        async with connection(site.port) as (reader, writer):
+            writer.write(refusal)
+            await reader.readexactly(12)
+            writer.write(frames(Opcode.TEXT, b"{}", 50))
+            await closed(reader, within_s=3)
+    assert (await ask_for_socket(site.port)).status == 101
+
+
 async def test_a_refused_handshake_ends_the_connection(site: Site) -> None:
     async with connection(site.port) as (reader, writer):
         writer.write(handshake("/ws", "Sec-WebSocket-Version: 12"))

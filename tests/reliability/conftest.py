@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.e2e.conftest import browser, empty_stage, stage
 from tests.reliability.scale import FULL, figures
+
+__all__ = ["browser", "empty_stage", "stage"]
 
 
 def pytest_terminal_summary(terminalreporter) -> None:  # type: ignore[no-untyped-def]
