@@ -1,4 +1,4 @@
-# make run · make test · make bench · make clean        PYTHON=python3.13 make test uses .venv-3.13
+# make run · make test · make bench · make crash · make soak · make clean        PYTHON=python3.13 make test uses .venv-3.13
 ifeq ($(origin PYTHON), undefined)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 ARGS ?=
 
-.PHONY: run test bench clean
+.PHONY: run test bench crash soak clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m quart_chat serve $(ARGS)
@@ -23,6 +23,14 @@ test: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench $(ARGS)
+
+# The full forms of tests/reliability, see docs/reliability.md: an hour or two, and half an hour.
+crash: $(VENV)/.installed-dev
+	QUART_CHAT_FULL=1 $(BIN)/python -m pytest tests/reliability --deselect tests/reliability/test_soak.py $(ARGS)
+	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/live $(ARGS)
+
+soak: $(VENV)/.installed-dev
+	QUART_CHAT_FULL=1 $(BIN)/python -m pytest tests/reliability/test_soak.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-3.* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

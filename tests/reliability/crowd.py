@@ -55,7 +55,7 @@ class Crowd:
                 await http.request("GET", f"/chat/{session_id}")
             viewer = await Viewer("program" if number % 3 == 0 else "page").open(self._port, session_id)
             self.did["visits"] += 1
-            await self._pause(0.3, 6)
+            await self._pause(1, 12)
             viewer.close()
 
     async def _pause(self, least_s: float, most_s: float) -> None:

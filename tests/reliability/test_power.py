@@ -21,7 +21,7 @@ from tests.reliability.powercut import Disk, ForgetfulConnection, Image
 from tests.reliability.scale import measured, scaled, seeded
 
 WRITERS = 8
-TURNS = 20
+TURNS = 12
 CUTS_A_RUN = 10
 SHARE = 0.0005
 """Of the writes, so that cuts come over the whole run, checkpoints and the close included."""

@@ -16,7 +16,8 @@ from tests.reliability.probed import COMMAND
 from tests.reliability.scale import FULL, measured, percentile, scaled, seeded
 
 VIEWERS = 50
-LATE_P99_MS = 50.0
+LATE_P99_MS = 50.0 if FULL else 200.0
+"""In the quick form other tests and programs have the machine as well."""
 SLOPE_MB_H = 12.0
 GROWTH_MB = 32.0
 RECOVERY_S = 45
