@@ -43,8 +43,13 @@ class Document:
     def join(self, viewer: Viewer) -> None:
         """A page that comes to a text that nobody watched shall not wait for the slow tick."""
         self.viewers.add(viewer)
+        if viewer.paced:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """What is due at the next tick is due now."""
         self._next_tick = 0.0
-        if viewer.paced and self._timer is not None:
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._schedule()

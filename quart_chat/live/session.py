@@ -65,6 +65,7 @@ class SessionDocument(Document):
             self._trim()
         else:
             live.change(message, rev)
+            self.hurry()  # pages are told the end together with the last words
         if generation_id is not None:
             live.generation_id = generation_id
         self.controls_rev = rev

@@ -9,7 +9,7 @@ from typing import Any
 
 import peewee
 
-from quart_chat.persistence.connection import current
+from quart_chat.persistence.connection import Connection, current
 from quart_chat.persistence.tables import Row
 
 
@@ -33,8 +33,12 @@ class Prepared:
     def dicts(self, *values: Any) -> list[dict[str, Any]]:
         """What is found, a dict of columns for each row."""
         cursor = self._run(values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        found: list[dict[str, Any]] = []
+        names: list[str] = []
+        for row in cursor:
+            names = names or [column[0] for column in cursor.description]
+            found.append(dict(zip(names, row, strict=True)))
+        return found
 
     def first(self, *values: Any) -> dict[str, Any] | None:
         found = self.dicts(*values)
@@ -46,13 +50,12 @@ class Prepared:
 
     def change(self, *values: Any) -> int:
         """How many rows were changed."""
-        return self._run(values).rowcount
+        cursor = self._run(values)
+        return int(_connection().rows_affected(cursor))  # type: ignore[no-untyped-call]
 
     def _run(self, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        connection = current.obj
-        assert connection is not None
         sql, parameters = self._statement or self._prepare(len(values))
-        return connection.run(sql, [values[p.number] if isinstance(p, _Slot) else p for p in parameters])
+        return _connection().run(sql, [values[p.number] if isinstance(p, _Slot) else p for p in parameters])
 
     def _prepare(self, count: int) -> tuple[str, tuple[Any, ...]]:
         slots = (peewee.Value(_Slot(number), converter=False) for number in range(count))
@@ -77,3 +80,9 @@ def _insertion(table: Any, names: tuple[str, ...]) -> Prepared:
 @cache
 def _change(table: Any, names: tuple[str, ...]) -> Prepared:
     return Prepared(lambda id, *values: table.update(dict(zip(names, values, strict=True))).where(table.id == id))
+
+
+def _connection() -> Connection:
+    assert current.obj is not None
+    connection: Connection = current.obj
+    return connection
