@@ -88,6 +88,9 @@ def environment(**variables: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "LOG_LEVEL": "WARNING",
         "RATE_LIMIT_ENABLED": "off",
+        "CONNECTIONS_MAX_PER_ADDRESS": "2000",
+        "CONNECTIONS_MAX": "2000",
+        "SOCKETS_MAX_PER_PERSON": "2000",
         "OLLAMA_BASE_URL": NOBODY,
         **variables,
     }

@@ -45,6 +45,10 @@ DROP_S = 0.3
 DEADLINE_S = 2.8
 """From the first signal to the end of the process, whatever hangs."""
 
+THREAD_TURN_S = 0.0005
+"""A database thread in the middle of Python code gives way to the loop after this; the usual 5 ms are what a question
+would wait several times on its way to the engine."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -108,6 +112,7 @@ async def run(settings: Settings, services: Servable, app: ASGIFramework, listen
         await services.start()
         gc.freeze()
         gc.enable()
+        sys.setswitchinterval(THREAD_TURN_S)
         _announce(settings, listener)
         announcing = asyncio.create_task(_announce_engine(settings, services))
         await _serve_until(stop, app, services, listener, _connections(settings))
