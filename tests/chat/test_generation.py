@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ DATABASE = "quart-chat.db"
 
 def stored(data: Path, message_id: str) -> str:
     """The text of a message as another process sees it."""
-    with sqlite3.connect(f"file:{data / DATABASE}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{data / DATABASE}?mode=ro", uri=True)) as connection:
         return str(connection.execute("SELECT content FROM message WHERE id = ?", (message_id,)).fetchone()[0])
 
 
