@@ -159,8 +159,10 @@ class Generation(Struct, frozen=True, kw_only=True):
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """What one `send` left behind: `created` is False when the same client_id was seen before."""
+    """What one `send` left behind: `created` is False when the same client_id was seen before. `session` is as it
+    stands after it."""
 
+    session: ChatSession
     question: Message
     answer: Message
     generation: Generation

@@ -109,8 +109,11 @@ class GenerationRunner:
             raise asyncio.CancelledError
 
     async def _produce(self, ticket: Ticket, document: SessionDocument, progress: Progress) -> None:
-        """That it runs is committed while the engine is being asked: no word is told before it is."""
+        """That it runs is committed before the engine is asked: no death makes it be asked twice."""
         generation = ticket.generation
+        waited = generation.state is GenerationState.QUEUED
+        if waited and not await self._storage.start_generation(generation.id, now_ms()):
+            return  # it has its end already: somebody stopped it
         session = document.session
         messages = await self._history(document)
         answer = next((m for m in messages if m.id == generation.message_id), None)
@@ -127,7 +130,6 @@ class GenerationRunner:
         )
         phases = PhaseLine(document, generation, progress, provider, self._estimates, estimate_tokens(turns))
         self._note_start(ticket)
-        starting = asyncio.create_task(self._storage.start_generation(generation.id, now_ms()), name="starting")
         helpers = [
             asyncio.create_task(phases.watch(), name="phases"),
             asyncio.create_task(self._save_as_it_goes(answer, progress), name="checkpoints"),
@@ -135,8 +137,6 @@ class GenerationRunner:
         try:
             async with aclosing(provider.generate_response(request)) as chunks:
                 async for chunk in chunks:
-                    if not await starting:
-                        return  # it has its end already: somebody stopped it
                     progress.take(chunk, document, answer.id)
                     if progress.first_of_its_kind:
                         phases.show()
@@ -145,7 +145,7 @@ class GenerationRunner:
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(starting, *helpers, return_exceptions=True)
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def _history(self, document: SessionDocument) -> list[Message]:
         if not document.has_older:

@@ -7,7 +7,7 @@ from typing import Any
 
 from quart_chat.chat.contexts import Contexts
 from quart_chat.chat.estimates import Estimates
-from quart_chat.chat.queue import GenerationQueue
+from quart_chat.chat.queue import GenerationQueue, Reservation
 from quart_chat.chat.shelf import Shelf
 from quart_chat.chat.titles import title_from
 from quart_chat.chat.turns import Ticket
@@ -98,7 +98,7 @@ class ChatManager:
             model = self._usable_model(model or document.session.model)
             await self._estimates.prepare(model)
             try:
-                with self._queue.reserve(person):
+                with self._queue.reserve(person, model) as place:
                     turn = await self._storage.begin_turn(
                         session_id,
                         user_id,
@@ -107,17 +107,16 @@ class ChatManager:
                         model=model,
                         person=person,
                         title=title_from(content),
+                        starts=place.starts,
                     )
+                    if turn.created:
+                        document.put(turn.question)
+                        self._begin(document, turn, place, who)
             except (QueueFullError, RateLimitError):
                 seen = await self._storage.find_turn(session_id, user_id, client_id) if client_id else None
                 if seen is None:
                     raise
                 turn = seen
-            if turn.created:
-                document.put(turn.question)
-                self._enqueue(document, turn, who)
-                document.set_session(await self._storage.get_session(session_id, user_id))
-        await self._shelf.refresh(user_id)
         return turn
 
     @done_whole
@@ -130,10 +129,9 @@ class ChatManager:
             model = self._usable_model(document.session.model or message.model)
             await self._estimates.prepare(model)
             begin = self._storage.begin_continue if continues else self._storage.begin_retry
-            with self._queue.reserve(person):
-                turn = await begin(message_id, user_id, model=model, person=person)
-            self._enqueue(document, turn, who)
-        await self._shelf.refresh(user_id)
+            with self._queue.reserve(person, model) as place:
+                turn = await begin(message_id, user_id, model=model, person=person, starts=place.starts)
+                self._begin(document, turn, place, who)
         return turn
 
     @done_whole
@@ -193,10 +191,11 @@ class ChatManager:
         await self._shelf.refresh(user_id)
         return session
 
-    async def save_draft(self, session_id: str, user_id: str, draft: str) -> None:
+    async def save_draft(self, session_id: str, user_id: str, draft: str, *, client_id: str | None = None) -> None:
+        """A draft that comes after its own message, sent as `client_id`, is dropped."""
         async with self._hub.session(session_id, user_id) as document:
-            document.session = await self._storage.update_session(
-                session_id, user_id, draft=draft[: self._settings.max_message_chars]
+            document.session = await self._storage.save_draft(
+                session_id, user_id, draft[: self._settings.max_message_chars], client_id
             )
 
     async def resume(self, generation: Generation) -> None:
@@ -214,9 +213,11 @@ class ChatManager:
                 live.generation_id = generation.id
             self._queue.put(Ticket(generation))
 
-    def _enqueue(self, document: SessionDocument, turn: Turn, who: str) -> None:
+    def _begin(self, document: SessionDocument, turn: Turn, place: Reservation, who: str) -> None:
         document.put(turn.answer, generation_id=turn.generation.id)
-        self._queue.put(Ticket(turn.generation, who=who))
+        place.put(Ticket(turn.generation, who=who))
+        document.set_session(turn.session)
+        self._shelf.lift(turn.session)
 
     async def _stop_running(self, document: SessionDocument, user_id: str) -> None:
         for generation in await self._storage.active_generations():

@@ -27,6 +27,12 @@ class _Lane:
     slots: int
     turns: Turns = field(default_factory=Turns)
     running: dict[str, Ticket] = field(default_factory=dict)
+    held: int = 0
+    """Slots kept for questions that are being committed and start at once."""
+
+    @property
+    def free(self) -> bool:
+        return len(self.running) + self.held < self.slots
 
 
 class GenerationQueue:
@@ -65,8 +71,10 @@ class GenerationQueue:
     def running(self) -> int:
         return sum(len(lane.running) for lane in self._lanes.values())
 
-    def reserve(self, person: str) -> Reservation:
-        """Room for one more, held while the question is being committed; `with` it or `put` into it.
+    def reserve(self, person: str, model: str) -> Reservation:
+        """Room for one more, held while the question is being committed: `with` it, and `put` into it inside.
+
+        Where nobody waits and the engine has a free slot, that slot is held as well: `starts`.
 
         Raises QueueFullError when the whole queue is full, RateLimitError when this person has enough waiting.
         """
@@ -81,10 +89,10 @@ class GenerationQueue:
                 f"You have {own} questions waiting already. Send this one when the next answer is done.",
                 retry_after_s=10,
             )
-        return Reservation(self, person)
+        return Reservation(self, self._lane(model), person)
 
     def put(self, ticket: Ticket) -> None:
-        """Take a committed generation into the queue; starts it at once if its engine is free."""
+        """Take a committed, queued generation into the queue; starts it at once if its engine is free."""
         lane = self._lane(ticket.model)
         lane.turns.add(ticket)
         self._serve(lane)
@@ -118,11 +126,11 @@ class GenerationQueue:
         """Running ones first, then the waiting ones of each engine in their order."""
         found: list[QueueEntry] = []
         for lane in self._lanes.values():
-            found.extend(_entry(ticket, 0, None) for ticket in lane.running.values())
+            found.extend(ticket.entry(0, None) for ticket in lane.running.values())
             ordered = lane.turns.order()
             waits = etas(ordered, [self._remaining_s(t) for t in lane.running.values()], self._duration_s, lane.slots)
             found.extend(
-                _entry(ticket, at, wait) for at, (ticket, wait) in enumerate(zip(ordered, waits, strict=True), 1)
+                ticket.entry(at, wait) for at, (ticket, wait) in enumerate(zip(ordered, waits, strict=True), 1)
             )
         return tuple(found)
 
@@ -149,14 +157,16 @@ class GenerationQueue:
         return self._lanes[provider.name]
 
     def _serve(self, lane: _Lane) -> None:
-        while not self._closed and len(lane.running) < lane.slots:
+        while not self._closed and lane.free:
             ticket = lane.turns.take()
             if ticket is None:
                 return
-            ticket.started_at = now_ms()
-            lane.running[ticket.id] = ticket
-            task = asyncio.create_task(self._run_one(lane, ticket), name=f"generation {ticket.id}")
-            self._tasks[ticket.id] = task
+            self._start(lane, ticket)
+
+    def _start(self, lane: _Lane, ticket: Ticket) -> None:
+        ticket.started_at = now_ms()
+        lane.running[ticket.id] = ticket
+        self._tasks[ticket.id] = asyncio.create_task(self._run_one(lane, ticket), name=f"generation {ticket.id}")
 
     async def _run_one(self, lane: _Lane, ticket: Ticket) -> None:
         try:
@@ -185,34 +195,43 @@ class GenerationQueue:
 
 
 class Reservation:
-    """A place in the queue that is not yet taken; leaving the `with` block gives it back."""
+    """A place in the queue that is not yet taken; leaving the `with` block gives back what was not `put` into.
 
-    def __init__(self, queue: GenerationQueue, person: str) -> None:
+    `starts`, inside the block: the place is a free slot of the engine.
+    """
+
+    def __init__(self, queue: GenerationQueue, lane: _Lane, person: str) -> None:
         self._queue = queue
+        self._lane = lane
         self._person = person
+        self.starts = False
 
     def __enter__(self) -> Reservation:
         promised = self._queue._promised
         promised[self._person] = promised.get(self._person, 0) + 1
+        self.starts = self._lane.free and not self._lane.turns.waiting
+        self._lane.held += self.starts
         return self
+
+    def put(self, ticket: Ticket) -> None:
+        """Once, after the commit: a generation that runs already where `starts`, else a queued one."""
+        if not self.starts or self._queue._closed:
+            self._queue.put(ticket)
+            return
+        self._release()
+        self._lane.turns.serve(ticket)
+        self._queue._start(self._lane, ticket)
+        self._queue._on_change()
 
     def __exit__(self, *_: object) -> None:
         promised = self._queue._promised
         promised[self._person] -= 1
         if not promised[self._person]:
             del promised[self._person]
+        if self.starts:
+            self._release()
+            self._queue._serve(self._lane)
 
-
-def _entry(ticket: Ticket, position: int, eta_s: float | None) -> QueueEntry:
-    generation = ticket.generation
-    return QueueEntry(
-        generation_id=generation.id,
-        session_id=generation.session_id,
-        user_id=generation.user_id,
-        person=generation.person,
-        who=ticket.who,
-        model=generation.model,
-        position=position,
-        since=ticket.started_at or generation.created_at,
-        eta_s=eta_s,
-    )
+    def _release(self) -> None:
+        self.starts = False
+        self._lane.held -= 1

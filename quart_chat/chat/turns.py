@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from quart_chat.entities import Generation
+from quart_chat.events import QueueEntry
 from quart_chat.log_context import request_id
 
 STREAK = 3
@@ -38,6 +39,21 @@ class Ticket:
     def model(self) -> str:
         return self.generation.model
 
+    def entry(self, position: int, eta_s: float | None) -> QueueEntry:
+        """As everybody may see it; 0 is the position of one that runs."""
+        generation = self.generation
+        return QueueEntry(
+            generation_id=generation.id,
+            session_id=generation.session_id,
+            user_id=generation.user_id,
+            person=generation.person,
+            who=self.who,
+            model=generation.model,
+            position=position,
+            since=self.started_at or generation.created_at,
+            eta_s=eta_s,
+        )
+
 
 @dataclass(slots=True)
 class Turns:
@@ -63,11 +79,14 @@ class Turns:
         if not self.waiting:
             return None
         ticket, self._streak = _pick(self.waiting, self._model, self._streak)
-        self.waiting.remove(ticket)
-        self._model = ticket.model
-        self._round = max(self._round, ticket.round)
-        self._last_round = {who: number for who, number in self._last_round.items() if number >= self._round}
+        self._served(ticket)
         return ticket
+
+    def serve(self, ticket: Ticket) -> None:
+        """One that never waited: it was added, and it was its turn."""
+        self.add(ticket)
+        self._streak = self._streak + 1 if ticket.model == self._model else 1
+        self._served(ticket)
 
     def remove(self, ticket: Ticket) -> None:
         """One that gave up waiting; those of the same person behind it move up a round."""
@@ -77,6 +96,12 @@ class Turns:
             if other.generation.person == person and other.round > ticket.round:
                 other.round -= 1
         self._last_round[person] = self._last_round.get(person, ticket.round) - 1
+
+    def _served(self, ticket: Ticket) -> None:
+        self.waiting.remove(ticket)
+        self._model = ticket.model
+        self._round = max(self._round, ticket.round)
+        self._last_round = {who: number for who, number in self._last_round.items() if number >= self._round}
 
     def order(self) -> list[Ticket]:
         """The waiting tickets in the order in which they will be served if nobody else comes."""

@@ -20,6 +20,8 @@ class Board(Document):
     """
 
     name = "board"
+    patience_s = 0.01
+    """A question changes queue, sessions and models at once, and all that must not delay its way to the engine."""
 
     def __init__(self, revisions: Revisions, user_id: str) -> None:
         super().__init__(revisions)

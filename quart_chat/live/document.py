@@ -28,6 +28,8 @@ class Document:
     """
 
     name = "document"
+    patience_s = 0.0
+    """How long the first change after a rest waits for others to go with it."""
 
     def __init__(self, revisions: Revisions) -> None:
         self.revisions = revisions
@@ -59,7 +61,11 @@ class Document:
         self.stamp()
         if not self._offering:
             self._offering = True
-            asyncio.get_running_loop().call_soon(self._offer)
+            loop = asyncio.get_running_loop()
+            if self.patience_s:
+                loop.call_later(self.patience_s, self._offer)
+            else:
+                loop.call_soon(self._offer)
         self._schedule()
         return self.rev
 
@@ -112,7 +118,7 @@ class Document:
     def _schedule(self) -> None:
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(loop.time(), self._next_tick), self._tick)
+            self._timer = loop.call_at(max(loop.time() + self.patience_s, self._next_tick), self._tick)
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()

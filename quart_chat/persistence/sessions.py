@@ -13,7 +13,7 @@ from quart_chat.persistence.prepared import Prepared
 from quart_chat.persistence.rows import dicts, session_columns, session_of, to_json, tuples
 from quart_chat.persistence.tables import GenerationRow, MessageRow, SessionRow
 
-CHANGEABLE = frozenset({"title", "model", "system_prompt", "parameters", "think", "draft"})
+CHANGEABLE = frozenset({"title", "model", "system_prompt", "parameters", "think"})
 
 _COUNT = MessageRow.select(fn.COUNT(MessageRow.row)).where(MessageRow.session_id == SessionRow.id)
 _OWNED = Prepared(lambda id, user_id: SessionRow.select().where(SessionRow.id == id, SessionRow.user_id == user_id))

@@ -54,7 +54,7 @@ class StorageManager:
         return await self._database.read(sessions.page, user_id, limit, offset, query)
 
     async def update_session(self, session_id: str, user_id: str, **changes: Any) -> ChatSession:
-        """Sets title, model, system_prompt, parameters, think or draft; other names are a TypeError.
+        """Sets title, model, system_prompt, parameters or think; other names are a TypeError.
 
         The session keeps its place in the list: only messages move it.
         """
@@ -89,9 +89,11 @@ class StorageManager:
         person: str,
         author: str = "",
         title: str = "",
+        starts: bool = False,
     ) -> Turn:
-        """Question, empty answer, queued generation; the session gets `model`, and `title` if it has none.
+        """Question, empty answer, generation; the session gets `model`, and `title` if it has none.
 
+        The generation is queued, or running at once where its engine is free for it (`starts`).
         Its draft is cleared and it moves to the top of the list. The same `client_id` in this session again:
         the turn as it stands now, `created=False`, nothing new.
         ConflictError: an answer is queued or being written in this session.
@@ -106,6 +108,7 @@ class StorageManager:
             person=person,
             author=author,
             title=title,
+            starts=starts,
         )
 
     async def find_turn(self, session_id: str, user_id: str, client_id: str) -> Turn | None:
@@ -116,16 +119,25 @@ class StorageManager:
         """The session in which this user has sent `client_id`, as it stands after every `begin_turn` before."""
         return await self._database.write(turns.session_of, user_id, client_id)
 
-    async def begin_retry(self, message_id: str, user_id: str, *, model: str, person: str) -> Turn:
+    async def save_draft(self, session_id: str, user_id: str, draft: str, client_id: str | None = None) -> ChatSession:
+        """What is being written here and would be sent as `client_id`; nothing changes where that was sent already."""
+        return await self._database.write(turns.save_draft, session_id, user_id, draft, client_id)
+
+    async def begin_retry(
+        self, message_id: str, user_id: str, *, model: str, person: str, starts: bool = False
+    ) -> Turn:
         """Another answer to the same question; an answer without any text is written anew in its place.
+        `starts` as for `begin_turn`.
 
         ConflictError: not the last answer of its session, or one is queued or being written.
         """
-        return await self._database.write(turns.retry, message_id, user_id, model=model, person=person)
+        return await self._database.write(turns.retry, message_id, user_id, model=model, person=person, starts=starts)
 
-    async def begin_continue(self, message_id: str, user_id: str, *, model: str, person: str) -> Turn:
+    async def begin_continue(
+        self, message_id: str, user_id: str, *, model: str, person: str, starts: bool = False
+    ) -> Turn:
         """The same answer goes on after its text. ConflictError as for `begin_retry`."""
-        return await self._database.write(turns.resume, message_id, user_id, model=model, person=person)
+        return await self._database.write(turns.resume, message_id, user_id, model=model, person=person, starts=starts)
 
     # Messages
 

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from quart_chat.entities import (
+    ChatSession,
     Generation,
+    GenerationState,
     Message,
     MessageState,
     Role,
@@ -47,6 +49,7 @@ def begin(
     person: str,
     author: str,
     title: str,
+    starts: bool,
 ) -> Turn:
     session = sessions.owned(session_id, user_id)
     if client_id and (seen := _seen(session_id, client_id)):
@@ -67,7 +70,7 @@ def begin(
     )
     answer = messages.insert(_empty_answer(question, question.number + 1, model, now))
     _touch(session_id, now, model=model, draft="", title=session["title"] or title, next_number=answer.number + 1)
-    return Turn(question=question, answer=answer, generation=_queue(answer, user_id, person, now))
+    return _turn(question, answer, _queue(answer, user_id, person, now, starts=starts))
 
 
 def seen(session_id: str, user_id: str, client_id: str) -> Turn | None:
@@ -75,12 +78,19 @@ def seen(session_id: str, user_id: str, client_id: str) -> Turn | None:
     return _seen(session_id, client_id)
 
 
+def save_draft(session_id: str, user_id: str, draft: str, client_id: str | None) -> ChatSession:
+    sessions.owned(session_id, user_id)
+    if not (client_id and _SENT.first(session_id, client_id)):
+        prepared.update(SessionRow, session_id, {"draft": draft})
+    return sessions.get(session_id, user_id)
+
+
 def session_of(user_id: str, client_id: str) -> str | None:
     found = _SENT_BY.first(user_id, client_id)
     return None if found is None else str(found["session_id"])
 
 
-def retry(message_id: str, user_id: str, *, model: str, person: str) -> Turn:
+def retry(message_id: str, user_id: str, *, model: str, person: str, starts: bool) -> Turn:
     old, question = _last_answer(message_id, user_id)
     now = now_ms()
     if old.content or old.thinking:
@@ -90,16 +100,15 @@ def retry(message_id: str, user_id: str, *, model: str, person: str) -> Turn:
     else:
         answer = _reopen(old, model)
         _touch(old.session_id, now)
-    return Turn(question=question, answer=answer, generation=_queue(answer, user_id, person, now))
+    return _turn(question, answer, _queue(answer, user_id, person, now, starts=starts))
 
 
-def resume(message_id: str, user_id: str, *, model: str, person: str) -> Turn:
+def resume(message_id: str, user_id: str, *, model: str, person: str, starts: bool) -> Turn:
     old, question = _last_answer(message_id, user_id)
     now = now_ms()
     answer = _reopen(old, model)
     _touch(old.session_id, now)
-    generation = _queue(answer, user_id, person, now, continues=True)
-    return Turn(question=question, answer=answer, generation=generation)
+    return _turn(question, answer, _queue(answer, user_id, person, now, starts=starts, continues=True))
 
 
 def _seen(session_id: str, client_id: str) -> Turn | None:
@@ -111,7 +120,12 @@ def _seen(session_id: str, client_id: str) -> Turn | None:
     generation = generations.latest_of(answer.id) if answer else None
     if answer is None or generation is None:
         raise ConflictError("This message was sent before, and its answer is no longer there.")
-    return Turn(question=question, answer=answer, generation=generation, created=False)
+    return _turn(question, answer, generation, created=False)
+
+
+def _turn(question: Message, answer: Message, generation: Generation, *, created: bool = True) -> Turn:
+    session = sessions.get(generation.session_id, generation.user_id)
+    return Turn(session=session, question=question, answer=answer, generation=generation, created=created)
 
 
 def _last_answer(message_id: str, user_id: str) -> tuple[Message, Message]:
@@ -147,7 +161,9 @@ def _reopen(old: Message, model: str) -> Message:
     return answer
 
 
-def _queue(answer: Message, user_id: str, person: str, now: int, *, continues: bool = False) -> Generation:
+def _queue(
+    answer: Message, user_id: str, person: str, now: int, *, starts: bool, continues: bool = False
+) -> Generation:
     return generations.insert(
         Generation(
             id=new_id(),
@@ -156,8 +172,10 @@ def _queue(answer: Message, user_id: str, person: str, now: int, *, continues: b
             person=person,
             message_id=answer.id,
             model=answer.model,
+            state=GenerationState.RUNNING if starts else GenerationState.QUEUED,
             continues=continues,
             created_at=now,
+            started_at=now if starts else None,
         )
     )
 

@@ -93,6 +93,7 @@ class OllamaClient:
                 while chunks := await stream.read():
                     for chunk in chunks:
                         yield chunk
+                call.read_out = stream.read_out
             finally:
                 if call is not None:
                     await self._wire.hang_up(call)

@@ -20,27 +20,29 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 class Call:
     """`headers`, then read `response`, then `close`, which may come at any time and always gets through.
 
-    A shared pool would be cheaper by a fraction of a millisecond, but it forgets connections whose request is
-    cancelled in the moment they are made, and they stay open for ever.
+    A pool for all of them would forget connections whose request is cancelled in the moment they are made, and
+    they would stay open for ever. So each has a `client` of its own, which may serve another call after it when
+    the answer was `read_out`.
     """
 
     response: httpx.Response
 
     def __init__(self, client: httpx.AsyncClient, path: str, body: bytes) -> None:
-        self._client = client
+        self.client = client
+        self.read_out = False
         self._path = path
         self._body = body
 
     async def headers(self) -> httpx.Response:
         """Returns when the engine begins to answer, however long that takes. Raises what httpx raises."""
-        request = self._client.build_request("POST", self._path, content=self._body, headers=JSON_HEADERS)
-        self.response = await self._client.send(request, stream=True)
+        request = self.client.build_request("POST", self._path, content=self._body, headers=JSON_HEADERS)
+        self.response = await self.client.send(request, stream=True)
         return self.response
 
     async def close(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._client.aclose()
+                await self.client.aclose()
         except TRANSPORT_ERRORS as error:
             log.debug("closing a connection: %s: %s", type(error).__name__, said_by(error))
 
@@ -62,11 +64,16 @@ async def read_all(response: httpx.Response, limit: int) -> bytes:
     return b"".join(parts)[:limit]
 
 
-async def drain(parts: AsyncIterator[bytes], limit_s: float) -> None:
-    """Reads a body whose answer is complete to its end: a stream that is closed early can cost a slot."""
+async def drain(parts: AsyncIterator[bytes], limit_s: float) -> bool:
+    """Reads a body whose answer is complete to its end: a stream that is closed early can cost a slot.
+
+    True: it has ended, as the protocol wants it.
+    """
     try:
         async with asyncio.timeout(limit_s):
             async for _ in parts:
                 continue
     except TRANSPORT_ERRORS as error:
         log.debug("after the end of an answer: %s: %s", type(error).__name__, said_by(error))
+        return False
+    return True

@@ -21,13 +21,15 @@ DRAIN_S = 0.5
 
 
 class AnswerStream:
-    """`read` until it returns an empty list; then `done` is the last line with its counts.
+    """`read` until it returns an empty list; then `done` is the last line with its counts, and `read_out` whether
+    nothing more comes on the connection.
 
     What failed is raised only after everything that had come before was returned.
     """
 
     def __init__(self, response: httpx.Response, *, model: str, fold_tags: bool, silence_s: float) -> None:
         self.done: ChatLine | None = None
+        self.read_out = False
         self._parts: AsyncIterator[bytes] = response.aiter_bytes()
         self._decoder = LineDecoder(ChatLine)
         self._reader = AnswerReader(fold_tags=fold_tags)
@@ -63,7 +65,7 @@ class AnswerStream:
         except TRANSPORT_ERRORS as error:
             self._failure = self._broken(error)
         if self.done is not None:
-            await drain(self._parts, DRAIN_S)
+            self.read_out = await drain(self._parts, DRAIN_S)
         if self.done is not None or self._failure is not None:
             chunks.extend(self._reader.rest())
 

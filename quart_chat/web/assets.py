@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import mimetypes
 from pathlib import Path
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ class Assets:
     def __init__(self, base_path: str = "") -> None:
         static = find_folder("static")
         self._base_path = base_path
+        self._icons = {file.name: file for file in (static / "icons").iterdir()}
         styles = [f"css/{name}.css" for name in _order(static / "css")]
         scripts = [*VENDOR, *(f"js/{name}.js" for name in _order(static / "js"))]
         self._assets = {
@@ -41,6 +43,13 @@ class Assets:
 
     def get(self, name: str) -> Asset | None:
         return self._assets.get(name)
+
+    def icon(self, name: str) -> tuple[bytes, str] | None:
+        """Its bytes and content type. They are small, and asked for once a day."""
+        file = self._icons.get(name)
+        if file is None:
+            return None
+        return file.read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def find_folder(name: str) -> Path:

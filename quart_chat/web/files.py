@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, request, send_from_directory
+from quart import Blueprint, Response, request
 
 from quart_chat.errors import NotFoundError
-from quart_chat.web.assets import find_folder
 from quart_chat.web.current import web
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -31,6 +30,9 @@ async def asset(tag: str, name: str) -> Response:
 
 @blueprint.get("/static/icons/<name>")
 async def icon(name: str) -> Response:
-    response = await send_from_directory(find_folder("static") / "icons", name)
+    found = web().assets.icon(name)
+    if found is None:
+        raise NotFoundError("There is no such file.")
+    response = Response(found[0], content_type=found[1])
     response.headers["Cache-Control"] = A_DAY
     return response

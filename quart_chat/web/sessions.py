@@ -59,7 +59,9 @@ async def update(session_id: str) -> Response:
 
 @blueprint.post("/chat/<session_id>/draft")
 async def draft(session_id: str) -> Response:
-    await services().chat.save_draft(session_id, user_id(), (await request.form).get("content", ""))
+    form = await request.form
+    client_id = form.get("client_id") or None
+    await services().chat.save_draft(session_id, user_id(), form.get("content", ""), client_id=client_id)
     return done(f"/chat/{session_id}")
 
 

@@ -27,6 +27,9 @@ GONE, OUR_FAULT, RESTART = 4404, 1011, 1012
 HELLO_S = 0.15
 """A program that names no cursor in the address may say one in its first frame; after this it gets a snapshot."""
 
+AT_ONCE = 4
+"""Frames that may follow each other without asking whether the socket still takes them."""
+
 blueprint = Blueprint("socket", __name__)
 
 
@@ -146,14 +149,15 @@ class Connection:
                 return GONE
 
     def _deliver(self, document: Document) -> bool:
-        """The usual case, one frame for a socket that keeps up, without waking the writer."""
+        """The usual case, a few frames for a socket that keeps up, without waking the writer."""
         if self._line is None or not self._resting or self._viewer.blocked or not self._line.ready():
             return False
         frames = document.frames_for(self._viewer, lambda since: self._encode(document, since))
-        if len(frames) > 1:
+        if len(frames) > AT_ONCE:
             return False
-        for frame, rev in frames:
-            self._viewer.advance(document, rev)
+        for number, (frame, rev) in enumerate(frames, 1):
+            if number == len(frames):
+                self._viewer.advance(document, rev)
             self._line.write(with_cursor(frame, self._cursor()))
             self._parts.services.hub.frames_sent += 1
         return True

@@ -14,7 +14,8 @@
     if (!timer || !field()) return;
     clearTimeout(timer);
     timer = 0;
-    const body = new URLSearchParams({ content: field().value }).toString();
+    const { content, client_id } = field().form.elements;                  // sent meanwhile, it is no draft any more
+    const body = new URLSearchParams({ content: content.value, client_id: client_id.value }).toString();
     const type = 'application/x-www-form-urlencoded';
     fetch(field().form.dataset.draft, { method: 'POST', body, keepalive: body.length < limit, headers: { 'HX-Request': 'true', 'Content-Type': type } })
       .catch(() => { if (!timer) later(5000); });                          // offline: the text is still in the box

@@ -298,6 +298,15 @@ async def test_an_empty_session_with_a_draft_or_a_viewer_is_left_alone(house: Ho
     assert fresh.id not in {drafted.id, looked_at.id}
 
 
+async def test_a_draft_that_comes_after_its_own_message_is_dropped(house: House) -> None:
+    session = await house.new_session()
+    await house.chat.send_message(session.id, OWNER_ID, "whole", person="p", client_id="c1")
+    await house.chat.save_draft(session.id, OWNER_ID, "whole", client_id="c1")
+    assert (await house.storage.get_session(session.id, OWNER_ID)).draft == ""
+    await house.chat.save_draft(session.id, OWNER_ID, "the next", client_id="c2")
+    assert (await house.storage.get_session(session.id, OWNER_ID)).draft == "the next"
+
+
 async def test_a_draft_is_kept_until_it_is_sent(house: House) -> None:
     session = await house.new_session()
     await house.chat.save_draft(session.id, OWNER_ID, "half a thou")

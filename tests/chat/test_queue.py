@@ -88,25 +88,52 @@ async def test_places_and_estimates_are_told_running_first(queue: GenerationQueu
 async def test_one_person_may_have_few_waiting_and_all_together_a_few_more(queue: GenerationQueue) -> None:
     queue.put(ticket("a", name="a0"))
     for name in ("a1", "a2"):
-        with queue.reserve("a"):
+        with queue.reserve("a", "m"):
             queue.put(ticket("a", name=name))
     with pytest.raises(RateLimitError) as refused:
-        queue.reserve("a")
+        queue.reserve("a", "m")
     assert refused.value.retry_after_s > 0
     for name in ("b", "c"):
         queue.put(ticket(name))
     with pytest.raises(QueueFullError):
-        queue.reserve("d")
+        queue.reserve("d", "m")
 
 
 async def test_a_promised_place_counts_until_it_is_given_back(queue: GenerationQueue) -> None:
-    with queue.reserve("a"), queue.reserve("a"):
+    with queue.reserve("a", "m"), queue.reserve("a", "m"):
         with pytest.raises(RateLimitError):
-            queue.reserve("a")
-        with queue.reserve("b"), queue.reserve("b"), pytest.raises(QueueFullError):
-            queue.reserve("c")
-    with queue.reserve("a"):
+            queue.reserve("a", "m")
+        with queue.reserve("b", "m"), queue.reserve("b", "m"), pytest.raises(QueueFullError):
+            queue.reserve("c", "m")
+    with queue.reserve("a", "m"):
         pass
+
+
+async def test_a_question_that_finds_a_free_engine_holds_it_while_it_is_committed(
+    queue: GenerationQueue, runs: Runs
+) -> None:
+    with queue.reserve("a", "m") as first, queue.reserve("b", "m") as second:
+        assert (first.starts, second.starts) == (True, False)
+        second.put(ticket("b"))
+        first.put(ticket("a"))
+        await runs.until(lambda: bool(runs.begun))
+        assert (queue.running, queue.waiting) == (1, 1)
+    runs.let_go("a")
+    await runs.until(lambda: runs.begun == ["a", "b"])
+    with queue.reserve("c", "m") as third:
+        assert not third.starts
+
+
+async def test_a_held_engine_goes_to_who_waits_when_the_commit_failed(queue: GenerationQueue, runs: Runs) -> None:
+    async def fails() -> None:
+        with queue.reserve("a", "m"):
+            queue.put(ticket("b"))
+            assert (queue.running, queue.waiting) == (0, 1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fails()
+    await runs.until(lambda: runs.begun == ["b"])
 
 
 async def test_one_that_waits_can_be_stopped_and_never_runs(queue: GenerationQueue, runs: Runs) -> None:
@@ -171,7 +198,7 @@ async def test_closing_ends_what_runs_begins_nothing_and_takes_no_more(queue: Ge
     await queue.close()
     assert (runs.cancelled, runs.begun, queue.running, queue.waiting) == (["a"], ["a"], 0, 1)
     with pytest.raises(QueueFullError):
-        queue.reserve("a")
+        queue.reserve("a", "m")
 
 
 async def test_engines_do_not_wait_for_each_other(runs: Runs) -> None:

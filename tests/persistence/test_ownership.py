@@ -24,6 +24,7 @@ BY_ID: dict[str, Try] = {
         t.question.session_id, user, content="a", client_id="c1", model="m", person="p"
     ),
     "find_turn": lambda s, t, user: s.find_turn(t.question.session_id, user, "c1"),
+    "save_draft": lambda s, t, user: s.save_draft(t.question.session_id, user, "mine"),
     "begin_retry": lambda s, t, user: s.begin_retry(t.answer.id, user, model="m", person="p"),
     "begin_continue": lambda s, t, user: s.begin_continue(t.answer.id, user, model="m", person="p"),
     "get_message": lambda s, t, user: s.get_message(t.answer.id, user),

@@ -63,10 +63,10 @@ async def test_a_message_moves_its_session_up_and_is_counted(
 async def test_changes_are_kept_and_move_nothing(storage: StorageManager, new_session: NewSession) -> None:
     session = await new_session(updated_at=10)
     changed = await storage.update_session(
-        session.id, OWNER_ID, title="New", think=True, parameters=Parameters(seed=1), draft="d", system_prompt="s"
+        session.id, OWNER_ID, title="New", think=True, parameters=Parameters(seed=1), system_prompt="s"
     )
     assert changed == await storage.get_session(session.id, OWNER_ID)
-    assert (changed.title, changed.think, changed.parameters.seed, changed.draft) == ("New", True, 1, "d")
+    assert (changed.title, changed.think, changed.parameters.seed) == ("New", True, 1)
     assert changed.updated_at == 10
 
 

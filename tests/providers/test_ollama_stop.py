@@ -8,6 +8,7 @@ import pytest
 
 from quart_chat.errors import EngineUnavailableError
 from quart_chat.providers.ollama import OllamaClient
+from quart_chat.providers.ollama_http import SPARE
 from tests.doubles.fake_ollama import FakeOllama
 from tests.doubles.script import HELLO, Script
 from tests.doubles.wire import Reply, Request, WireServer
@@ -74,6 +75,21 @@ class TestStopping:
             await server.until(lambda: not server.connections)
         assert server.aborted == []
 
+    async def test_an_answer_that_was_read_out_leaves_its_connection_to_the_next(self, fake_ollama: FakeOllama) -> None:
+        client = OllamaClient(fake_ollama.url)
+        for _ in range(3):
+            assert (await ask(client)).reason == "stop"
+        assert fake_ollama.accepted == 1
+        await client.close()
+
+    async def test_a_kept_connection_that_the_engine_has_closed_is_replaced(self, fake_ollama: FakeOllama) -> None:
+        client = OllamaClient(fake_ollama.url)
+        for _ in range(2):
+            assert (await ask(client)).reason == "stop"
+            fake_ollama.drop_connections()
+            await fake_ollama.until(lambda: not fake_ollama.connections)
+        await client.close()
+
     async def test_leaving_in_any_moment_leaves_nothing_behind(self, fake_ollama: FakeOllama) -> None:
         client = OllamaClient(fake_ollama.url, slots=4)
         fake_ollama.answer_always(Script(count=20))
@@ -87,8 +103,9 @@ class TestStopping:
                 asking.cancel()
             await asyncio.wait({asking})
         assert (await ask(client)).reason == "stop"
-        await fake_ollama.until(lambda: not fake_ollama.connections, within_s=1)
+        await fake_ollama.until(lambda: len(fake_ollama.connections) <= SPARE, within_s=1)
         await client.close()
+        await fake_ollama.until(lambda: not fake_ollama.connections, within_s=1)
         assert fake_ollama.engine.active == 0
 
     async def test_a_failed_answer_closes_its_connection_though_its_error_is_kept(
