@@ -1,56 +1,82 @@
-"""From a question to its first token at a program's socket, beside the same question put to the engine itself."""
+"""From a question to its first token at a program's socket, beside the same question put to the engine itself, and
+beside the least that Quart, a commit and httpx can do with it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.chats import ask, direct, new_session
 from bench.client import Http
-from bench.processes import Stage, stage
+from bench.processes import Stage, child, free_port, stage
 from bench.report import Effort, Measure, middle
-from bench.viewer import STAMP, Viewer
+from bench.viewer import STAMP, Kind, Viewer
 
 SCRIPT = {"count": 2, "rate": 50, "stamp": True}
 WHOLE_MS, RELAY_MS = 4.0, 1.0
 QUESTIONS = 20
 PAUSE_S = 0.03
 """For what the product still does after it has told the end."""
+POLL_S = 0.01
 
 Sample = tuple[float, float]
 """Milliseconds from the question to the token, and from the engine's writing it to its arrival."""
+Samples = list[Sample]
 
 
 async def run(directory: Path, effort: Effort) -> list[Measure]:
-    ours: list[Sample] = []
-    engines: list[Sample] = []
-    async with stage(directory) as product, Http(product.port) as http, Http(product.engine_port) as engine:
+    ours: Samples = []
+    least: Samples = []
+    engines: Samples = []
+    async with (
+        stage(directory) as product,
+        _least(product, directory) as least_port,
+        Http(product.engine_port) as engine,
+    ):
         for _ in range(effort.rounds):
-            await _round(product, http, engine, effort.of(QUESTIONS), ours, engines)
-    whole, relay = (middle([s[i] for s in ours]) - middle([s[i] for s in engines]) for i in (0, 1))
-    note = f"{middle([s[0] for s in ours]):.2f} ms, engine alone {middle([s[0] for s in engines]):.2f} ms"
+            questions = effort.of(QUESTIONS)
+            await _round("program", product.port, engine, questions, ours, engines)
+            await _round("raw", least_port, engine, questions, least, engines)
+    alone, bare, whole = (middle([s[0] for s in samples]) for samples in (engines, least, ours))
+    relay = middle([s[1] for s in ours]) - middle([s[1] for s in engines])
     return [
-        Measure("question to first token, added", whole, "ms", WHOLE_MS, note),
+        Measure("question to first token, added", whole - alone, "ms", WHOLE_MS, f"{whole:.2f}, engine {alone:.2f} ms"),
         Measure("of which token through the relay, added", relay, "ms", RELAY_MS),
+        Measure("the least that Quart and httpx add", bare - alone, "ms"),
     ]
 
 
-async def _round(
-    product: Stage, http: Http, engine: Http, questions: int, ours: list[Sample], engines: list[Sample]
-) -> None:
-    session_id = await new_session(http)
-    viewer = await Viewer("program").open(product.port, session_id)
-    for number in range(questions + 1):
-        through, alone = await _ask_ours(http, session_id, viewer), await _ask_engine(engine)
-        if number:  # the first opens connections
-            ours.append(through)
-            engines.append(alone)
-        await asyncio.sleep(PAUSE_S)
-    viewer.close()
+async def _round(kind: Kind, port: int, engine: Http, questions: int, through: Samples, engines: Samples) -> None:
+    async with Http(port) as http:
+        session_id = await new_session(http) if kind == "program" else ""
+        viewer = await Viewer(kind).open(port, session_id)
+        for number in range(questions + 1):
+            samples = await _ask(http, session_id, viewer), await _ask_engine(engine)
+            if number:  # the first opens connections
+                through.append(samples[0])
+                engines.append(samples[1])
+            await asyncio.sleep(PAUSE_S)
+        viewer.close()
 
 
-async def _ask_ours(http: Http, session_id: str, viewer: Viewer) -> Sample:
+@asynccontextmanager
+async def _least(product: Stage, directory: Path) -> AsyncIterator[int]:
+    port = free_port()
+    settings = {"OLLAMA_BASE_URL": f"http://127.0.0.1:{product.engine_port}", "DATA_DIR": str(directory / "least")}
+    async with child("-m", "bench.peers.relay", str(port), **settings):
+        while True:
+            try:
+                async with Http(port):
+                    break
+            except ConnectionError:
+                await asyncio.sleep(POLL_S)
+        yield port
+
+
+async def _ask(http: Http, session_id: str, viewer: Viewer) -> Sample:
     began = time.monotonic_ns()
     viewer.reset(stamps_after=began)
     await ask(http, session_id, **SCRIPT)
