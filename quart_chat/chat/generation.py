@@ -35,6 +35,8 @@ CHECKPOINT_S = 0.7
 """So that text older than a second is in the database, its commit included."""
 MAX_ANSWER_CHARS = 1_000_000
 MAX_HISTORY = 400
+BREATH = 64
+"""Chunks that came in one piece are taken this many at a time: in between it is others' turn."""
 SAVE_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
 
 STARTED = "generation %(generation)s started in session %(session)s by %(model)s after %(waited_ms)d ms"
@@ -140,6 +142,8 @@ class GenerationRunner:
                     progress.take(chunk, document, answer.id)
                     if progress.first_of_its_kind:
                         phases.show()
+                    if progress.chunks % BREATH == 0:
+                        await asyncio.sleep(0)
                     if progress.length > MAX_ANSWER_CHARS:
                         raise AnswerCutError("The answer grew past a million characters and was cut off here.")
         finally:
