@@ -16,7 +16,7 @@ GREETED = {
     "raw": (),
 }
 ENDED = {"page": b'"finished":[', "program": b'"event":"idle","message_id"', "raw": b"end"}
-ACK_EVERY = 8
+ACK_EVERY = 16
 STAMP = re.compile(rb"\d{9,}")
 
 

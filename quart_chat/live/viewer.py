@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 16
-"""Frames a page may be behind in its acknowledgements, of which it sends one for every eighth: about half a second of
+WINDOW = 32
+"""Frames a page may be behind in its acknowledgements, of which it sends one for every sixteenth: nearly a second of
 round trip before its changes coalesce."""
 
 
@@ -64,8 +64,10 @@ class Viewer:
 
     def acknowledge(self, count: int) -> None:
         """The page has handled `count` frames more."""
+        was_blocked = self.blocked
         self._unacknowledged = max(0, self._unacknowledged - count)
-        self.wake.set()
+        if was_blocked:
+            self.wake.set()
 
     def notify(self, frame: str) -> None:
         """A frame outside the state (a toast), for this viewer alone; the oldest of more than 32 are dropped."""

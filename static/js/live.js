@@ -48,7 +48,7 @@
   };
 
   const take = (element, connection, frame) => {
-    if (++state.handled % 8 === 0) say(connection, 'ack', { count: 8 });
+    if (++state.handled % 16 === 0) say(connection, 'ack', { count: 16 });
     if (!fits(connection, frame)) return false;
     if (!(frame.payload.deltas ?? []).every(grow)) return heal(element), false;
     state.waiting = false;
