@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,15 @@ PATCHED_SOURCES = {
     ws_stream.WSStream: "67434c428a1a3c04",
     ws_stream.WebsocketBuffer: "31c9b1345f308f4c",
 }
+
+
+WITHOUT_HTTP2 = """
+import sys
+from quart_chat.http1_only import leave_out_http2
+leave_out_http2()
+import quart_chat.app, quart_chat.hypercorn_patches, hypercorn.asyncio
+print(*(name for name in ("hpack", "priority", "h2.connection") if name in sys.modules))
+"""
 
 
 @pytest.fixture
@@ -120,3 +130,9 @@ def test_the_buffer_forgets_a_message_that_is_too_large() -> None:
     with pytest.raises(ws_stream.FrameTooLargeError):
         buffer.extend(ws_stream.TextMessage(data="x" * 11))
     assert (buffer.value, buffer.length) == (None, 0)
+
+
+async def test_what_serves_has_not_loaded_http2() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WITHOUT_HTTP2, stdout=asyncio.subprocess.PIPE)
+    assert (await process.communicate())[0] == b"\n"
+    assert process.returncode == 0
