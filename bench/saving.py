@@ -78,6 +78,7 @@ def _on_loop(connection: Connection, sessions: list[str]) -> list[float]:
                 person=USER,
                 author="",
                 title="How",
+                starts=False,
             )
         found.append((time.perf_counter() - began) * 1000)
     return found
