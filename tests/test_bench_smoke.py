@@ -33,7 +33,7 @@ async def test_saving_gives_its_measures(tmp_path: Path) -> None:
 
 async def test_the_way_of_a_question_and_of_tokens_is_measured(tmp_path: Path) -> None:
     found = await asyncio.gather(first_token.run(tmp_path / "a", TINY), tokens.run(tmp_path / "b", TINY))
-    assert_measured([measure for measures in found for measure in measures], 4)
+    assert_measured([measure for measures in found for measure in measures], 5)
 
 
 async def test_a_few_viewers_are_measured_beside_the_yardstick(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ WRITE_S = 60.0
 BODY_LIMIT = 32 * 1024 * 1024
 ERROR_LIMIT = 64 * 1024
 KEPT_S = 60.0
-SPARE = 4
+SPARE = 2
 """Connections of answers kept for the next: what is left of one takes half a millisecond to set up."""
 
 

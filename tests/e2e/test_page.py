@@ -98,6 +98,7 @@ async def test_a_refused_send_is_told_in_the_servers_words_and_keeps_the_text(st
     await fifth.send("One more.")
     await fifth.has("#toasts .toast.error", "You have 3 questions waiting already. Send this one when the next answer")
     running.resume.set()
+    await until(lambda: first.js("document.querySelectorAll('#panel-queue li').length < 4"))
     await fifth.page.locator("#toasts .toast.error button", has_text="Retry").click()
     await fifth.finished(within_s=12)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import Http
+from quart_chat.providers.ollama_http import SPARE as KEPT
 from tests.doubles.script import Script
 from tests.reliability.crowd import Crowd
 from tests.reliability.house import House
@@ -22,8 +23,8 @@ SLOPE_MB_H = 12.0
 GROWTH_MB = 32.0
 RECOVERY_S = 45
 LOOK_EVERY_S = 0.25
-SPARE = 4
-"""Tasks or descriptors of the connection that asks, and of one that has just ended."""
+SPARE = {"tasks": 4, "descriptors": 4 + KEPT}
+"""Of the connection that asks, of one that has just ended, and of those to the engine that wait for the next answer."""
 PROSE = "\n\n".join(["# A *title*", "Some **bold** words and `code`. " * 8, "```python\nx = 1\n```", "- a\n- b"] * 2)
 
 
@@ -61,7 +62,7 @@ async def back_to(base: dict[str, Any], http: Http) -> float:
     async with asyncio.timeout(RECOVERY_S):
         while True:
             now = await probe(http)
-            if all(now[name] <= base[name] + SPARE for name in ("tasks", "descriptors")):
+            if all(now[name] <= base[name] + spare for name, spare in SPARE.items()):
                 return loop.time() - began
             await asyncio.sleep(LOOK_EVERY_S)
 
