@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.report import FULL, QUICK, Effort, Measure, table
 
-NAMES = ("start", "first_token", "tokens", "fan_out", "tabs", "saving", "stalls")
+NAMES = ("start", "first_token", "tokens", "fan_out", "tabs", "saving", "stalls", "dashboard")
 
 
 async def measure(names: Sequence[str], effort: Effort) -> list[Measure]:

@@ -16,7 +16,8 @@ IDLE_S = 2.0
 
 
 class Http:
-    """One kept-alive connection, made anew after a rest; one request at a time."""
+    """One kept-alive connection, made anew after a rest and when the server has had enough of it; one request at a
+    time."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -57,7 +58,10 @@ class Http:
         self._used_at = time.monotonic()
         first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         pairs = (line.partition(":") for line in lines if line)
-        return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        if headers.get("connection") == "close":
+            self._used_at = float("-inf")
+        return int(first.split(" ")[1]), headers
 
 
 OnText = Callable[[bytes, int], None]

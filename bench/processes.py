@@ -112,17 +112,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def engine() -> AsyncIterator[int]:
-    """The port of a fake engine."""
-    async with child("-m", "bench.peers.engine") as fake:
+async def engine(models: int = 0) -> AsyncIterator[int]:
+    """The port of a fake engine, with so many more models than its usual two."""
+    async with child("-m", "bench.peers.engine", str(models)) as fake:
         yield int(await fake.line())
 
 
 @asynccontextmanager
-async def stage(directory: Path, *command: str) -> AsyncIterator[Stage]:
+async def stage(directory: Path, *command: str, models: int = 0) -> AsyncIterator[Stage]:
     """The product (or `command` in its place) with fresh data, once it has found its engine."""
     run = command or ("-m", "quart_chat", "serve")
-    async with engine() as engine_port:
+    async with engine(models) as engine_port:
         settings = {"DATA_DIR": str(directory / f"data-{engine_port}"), "API_PORT": "0"}
         url = f"http://127.0.0.1:{engine_port}"
         async with child(*run, OLLAMA_BASE_URL=url, **settings) as server:

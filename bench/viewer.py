@@ -1,4 +1,5 @@
-"""One simulated tab or program that looks at a session, as the real ones do: hello, acknowledgements, pongs."""
+"""One simulated tab or program that looks at a session or at the board alone, as the real ones do: hello,
+acknowledgements, pongs."""
 
 from __future__ import annotations
 
@@ -8,14 +9,24 @@ from typing import Literal, Self
 
 from bench.client import Socket, open_socket
 
-Kind = Literal["page", "program", "raw"]
-PATHS = {"page": "/ws?view=html&session={}", "program": "/ws?after=&session={}", "raw": "/ws?{}"}
+Kind = Literal["page", "program", "dashboard", "board", "raw"]
+"""`dashboard`: a page of the board alone; `board`: a program that looks at it."""
+PATHS = {
+    "page": "/ws?view=html&session={}",
+    "program": "/ws?after=&session={}",
+    "dashboard": "/ws?view=html&page=dashboard",
+    "board": "/ws?after=",
+    "raw": "/ws?{}",
+}
 GREETED = {
     "page": (b'"doc":"session"', b'"doc":"board"'),
     "program": (b'"event":"snapshot"', b'"event":"ready"'),
+    "dashboard": (b'"doc":"board"',),
+    "board": (b'"event":"ready"',),
     "raw": (),
 }
-ENDED = {"page": b'"finished":[', "program": b'"event":"idle","message_id"', "raw": b"end"}
+ENDED: dict[str, bytes] = {"page": b'"finished":[', "program": b'"event":"idle","message_id"', "raw": b"end"}
+PAGES = ("page", "dashboard")
 ACK_EVERY = 16
 STAMP = re.compile(rb"\d{9,}")
 
@@ -41,7 +52,7 @@ class Viewer:
 
     async def open(self, port: int, session_id: str) -> Self:
         self._socket = await open_socket(port, PATHS[self.kind].format(session_id), self._take)
-        if self.kind == "page":
+        if self.kind in PAGES:
             self._socket.say("hello", after="")
         if self._missing:
             await self.ready.wait()
@@ -61,7 +72,7 @@ class Viewer:
     def _take(self, frame: bytes, now: int) -> None:
         self.frames += 1
         self.bytes += len(frame)
-        if self.kind == "page":
+        if self.kind in PAGES:
             self._acknowledge()
         if self._missing:
             self._missing -= {mark for mark in self._missing if mark in frame}
@@ -69,7 +80,7 @@ class Viewer:
                 self.ready.set()
         if self._stamps_after is not None:
             self._read_stamps(frame, now, self._stamps_after)
-        if ENDED[self.kind] in frame:
+        if (mark := ENDED.get(self.kind)) and mark in frame:
             self.ended.set()
 
     def _acknowledge(self) -> None:

@@ -10,8 +10,11 @@ from quart_chat.services import Services
 from quart_chat.web import errors
 from quart_chat.web.assets import Assets
 from quart_chat.web.current import EXTENSION, Web
+from quart_chat.web.dashboard_frames import DashboardFrames
+from quart_chat.web.dashboard_views import DashboardViews
 from quart_chat.web.guards import Guards
 from quart_chat.web.limits import Limits, body_limit
+from quart_chat.web.model_page import ModelViews
 from quart_chat.web.page_frames import PageFrames
 from quart_chat.web.request_ids import RequestIds
 from quart_chat.web.routes import BLUEPRINTS
@@ -28,9 +31,11 @@ def create_app(services: Services) -> Quart:
     settings = services.settings
     base_path = settings.base_path
     assets = Assets(base_path)
-    templates = Templates(assets, base_path)
+    templates = Templates(assets, base_path, settings.compiled_path)
+    services.warm_ups.append(templates.load_all)
     views = PageViews(services, templates)
-    app.extensions[EXTENSION] = Web(services, assets, templates, views, PageFrames(views), Limits(settings))
+    dashboard = DashboardFrames(DashboardViews(services, templates, views), ModelViews(services, templates))
+    app.extensions[EXTENSION] = Web(services, assets, templates, views, PageFrames(views), dashboard, Limits(settings))
     Guards(settings).install(app)
     errors.install(app)
     for blueprint in BLUEPRINTS:

@@ -68,6 +68,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return Path(named) if named else self.data_dir / DATABASE_NAME
 
     @property
+    def compiled_path(self) -> Path | None:
+        """Where compiled templates are kept between starts."""
+        return self.data_dir / "compiled" if self.keeps_history else None
+
+    @property
     def keeps_history(self) -> bool:
         """False: everything is forgotten when the server stops."""
         return self.history_storage_type == "database"

@@ -169,59 +169,6 @@ class Turn(Struct, frozen=True, kw_only=True):
     created: bool = True
 
 
-class ModelInfo(Struct, frozen=True, kw_only=True):
-    """A language model. Sizes in bytes; `context_length` is what it was trained for. Empty or 0: unknown."""
-
-    name: str
-    size: int = 0
-    digest: str = ""
-    modified_at: str = ""
-    format: str = ""
-    family: str = ""
-    families: tuple[str, ...] = ()
-    parameter_size: str = ""
-    quantization: str = ""
-    capabilities: tuple[str, ...] = ()
-    context_length: int = 0
-    license: str = ""
-    template: str = ""
-    parameters: str = ""
-    remote: bool = False
-    provider: str = "ollama"
-
-    @property
-    def chats(self) -> bool:
-        """False for a model that can only embed."""
-        return not self.capabilities or "completion" in self.capabilities
-
-    @property
-    def thinks(self) -> bool:
-        return "thinking" in self.capabilities
-
-
-class LoadedModel(Struct, frozen=True, kw_only=True):
-    """A model in memory. `expires_at`: RFC 3339 as the engine said; `forever` when it stays."""
-
-    name: str
-    size: int = 0
-    size_vram: int = 0
-    digest: str = ""
-    context_length: int = 0
-    expires_at: str = ""
-    forever: bool = False
-
-
-class Measurements(Struct, frozen=True, kw_only=True):
-    """Medians over a model's latest generations; 0 where nothing was measured yet."""
-
-    count: int = 0
-    load_ms: float = 0
-    prompt_tokens_per_s: float = 0
-    output_tokens: float = 0
-    tokens_per_s: float = 0
-    first_token_ms: float = 0
-
-
 class SearchHit(Struct, frozen=True, kw_only=True):
     """`snippet` is plain text with hits between U+0002 and U+0003."""
 

@@ -13,11 +13,13 @@ QuartChatError            what is shown to a person is `.message`, never str() o
 │   └── QueueFullError        SERVICE_UNAVAILABLE
 ├── ModelError            the engine or a model could not do it
 │   ├── EngineUnavailableError  SERVICE_UNAVAILABLE: not running, unreachable, refuses us
+│   │   └── EngineSilentError     TIMEOUT: a short question was not answered in time
 │   ├── EngineBusyError         SERVICE_UNAVAILABLE: its own queue is full
 │   ├── ModelNotFoundError      NOT_FOUND
 │   ├── ModelRefusedError       INVALID_INPUT: prompt too long, no such ability, bad option
 │   ├── ModelLoadError          MODEL_LOAD_FAILED: damaged file, not enough memory
 │   ├── ModelTimeoutError       TIMEOUT: no token within the deadline
+│   ├── DownloadError           DOWNLOAD_FAILED: registry, disk, checksum
 │   └── AnswerCutError          ANSWER_CUT: the stream ended, broke or failed half way
 └── StorageError          SERVICE_UNAVAILABLE: the database cannot take or give it
 """
@@ -100,6 +102,10 @@ class EngineUnavailableError(ModelError):
     code = "SERVICE_UNAVAILABLE"
 
 
+class EngineSilentError(EngineUnavailableError):
+    code = "TIMEOUT"
+
+
 class EngineBusyError(ModelError):
     code = "SERVICE_UNAVAILABLE"
 
@@ -120,6 +126,16 @@ class ModelLoadError(ModelError):
 
 class ModelTimeoutError(ModelError):
     code = "TIMEOUT"
+
+
+class DownloadError(ModelError):
+    """`passes`: it may be over in a moment without anybody doing something about it."""
+
+    code = "DOWNLOAD_FAILED"
+
+    def __init__(self, message: str, *, retry: bool | None = None, passes: bool = True) -> None:
+        super().__init__(message, retry=retry)
+        self.passes = passes
 
 
 class AnswerCutError(ModelError):

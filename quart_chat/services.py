@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
+from collections.abc import Callable, Mapping
 
 from quart_chat import rendering
 from quart_chat.chat.board import publish_queue
@@ -17,15 +19,19 @@ from quart_chat.chat.queue import GenerationQueue
 from quart_chat.chat.shelf import Shelf
 from quart_chat.config import Settings
 from quart_chat.entities import OWNER_ID
+from quart_chat.errors import StorageError
 from quart_chat.library.library import Library
 from quart_chat.live.hub import Hub
 from quart_chat.metrics import LoopLag
+from quart_chat.model_entities import Measurements
 from quart_chat.persistence.database import Database
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.base import Provider
 from quart_chat.providers.demo import DemoProvider
 from quart_chat.providers.ollama import OllamaClient
 from quart_chat.providers.registry import Providers
+
+logger = logging.getLogger(__name__)
 
 RESTARTED = 1012
 DRAIN_S = 1.5
@@ -42,8 +48,8 @@ class Services:
         self.storage = storage = StorageManager(database)
         self.providers = Providers(provider, demo, settings.demo)  # type: ignore[arg-type]
         self.hub = Hub(storage)
-        self.library = Library(self.providers, self.hub, settings)
-        self.estimates = Estimates(storage)
+        self.estimates = Estimates(storage, on_change=self._publish_speeds)
+        self.library = self._build_library()
         self.contexts = Contexts(storage, settings)
         self.shelf = Shelf(storage, self.hub)
         runner = GenerationRunner(storage, self.hub, self.providers, self.estimates, self.contexts, self.shelf)
@@ -69,6 +75,8 @@ class Services:
         )
         self.openings = Openings(self.chat, storage)
         self.draining = False
+        self.warm_ups: list[Callable[[], None]] = [rendering.warm_up]
+        """Done in a thread when the first page is out, not when the first word comes."""
         self._warming: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -80,11 +88,12 @@ class Services:
         _, waiting = await self.storage.recover()
         await self.storage.delete_empty_sessions(EMPTY_KEPT_MS)
         await self.contexts.start()
+        await self.estimates.start()
         await self.shelf.refresh(OWNER_ID)
         await self.library.start()
         for generation in waiting:
             await self.chat.resume(generation)
-        self._warming = asyncio.create_task(_warm_rendering(), name="warm rendering")
+        self._warming = asyncio.create_task(self._warm_up(), name="warm up")
 
     async def drain(self) -> None:
         """Tell every viewer to come back after the restart; returns when they have left or after 1.5 s."""
@@ -119,15 +128,39 @@ class Services:
         offer = "; the demo is offered meanwhile" if engine.demo else ""
         return f"Ollama does not answer at {engine.base_url}{offer}; it will be used as soon as it appears"
 
+    def _build_library(self) -> Library:
+        return Library(
+            self.providers,
+            self.hub,
+            self.settings,
+            self.storage,
+            load_s=self.estimates.load_s,
+            on_load=self._measured_load,
+            busy=self._busy_models,
+        )
+
+    async def _warm_up(self) -> None:
+        await asyncio.sleep(WARM_AFTER_S)
+        for warm_up in self.warm_ups:
+            await asyncio.to_thread(warm_up)
+        gc.freeze()  # what is there now stays: a full collection that looks at it again stops the loop for 30 ms
+
     def _publish_queue(self) -> None:
-        publish_queue(self.hub, self.queue.entries())
+        entries = self.queue.entries()
+        publish_queue(self.hub, entries)
+        self.library.note_queue(entries)
 
+    def _publish_speeds(self, known: Mapping[str, Measurements]) -> None:
+        self.hub.share("speed", dict(known))
 
-async def _warm_rendering() -> None:
-    """Markdown and colours are imported when the first page is out, in a thread, not when the first word comes."""
-    await asyncio.sleep(WARM_AFTER_S)
-    await asyncio.to_thread(rendering.warm_up)
-    gc.freeze()  # what is there now stays: a full collection that looks at it again stops the loop for 30 ms
+    async def _measured_load(self, model: str) -> None:
+        try:
+            await self.estimates.refresh(model)
+        except StorageError as error:
+            logger.warning("what a load took is not known yet: %s", error.message)
+
+    def _busy_models(self) -> set[str]:
+        return {entry.model for entry in self.queue.entries() if not entry.position}
 
 
 def build_services(settings: Settings, *, provider: Provider | None = None, demo: Provider | None = None) -> Services:

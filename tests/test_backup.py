@@ -14,12 +14,14 @@ import pytest
 from quart_chat.errors import StorageError
 from quart_chat.persistence.backup import back_up, examine, restore
 from quart_chat.persistence.database import Database
+from quart_chat.persistence.migrations import STEPS
 from quart_chat.persistence.storage import StorageManager
 from tests.e2e.processes import PRODUCT, started
+from tests.persistence import version_1
 from tests.persistence.test_durability import acknowledged_until_killed, writing
 from tests.test_cli import run
 
-TABLES = ("user", "session", "message", "generation", "setting")
+TABLES = ("user", "session", "message", "generation", "setting", "job")
 
 
 def database_below(directory: Path) -> Path:
@@ -206,6 +208,17 @@ async def test_a_backup_never_overwrites_unasked_and_never_the_database(tmp_path
     assert back_up(database, backup, replace=True).problems == ()
     with pytest.raises(StorageError, match="is the database itself"):
         restore(database, database)
+
+
+async def test_a_backup_of_an_older_version_comes_back_and_is_brought_up_to_date(tmp_path: Path) -> None:
+    database, backup = database_below(tmp_path), tmp_path / "copy.db"
+    await version_1.filled(tmp_path / "old.db", 3)
+    assert back_up(tmp_path / "old.db", backup).version == 1
+    restore(backup, database)
+    async with Database(database) as opened:
+        assert len(await StorageManager(opened).samples("m")) == 3
+    found = examine(database)
+    assert (found.problems, found.version, found.messages) == ((), len(STEPS), 6)
 
 
 async def test_nobody_else_may_read_a_backup(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import fan_out, first_token, saving, start, tokens
+from bench import dashboard, fan_out, first_token, saving, start, tokens
 from bench.report import TINY, Measure, table
 from bench.ticker import Ticker
 
@@ -38,6 +38,10 @@ async def test_the_way_of_a_question_and_of_tokens_is_measured(tmp_path: Path) -
 
 async def test_a_few_viewers_are_measured_beside_the_yardstick(tmp_path: Path) -> None:
     assert_measured(await fan_out.run(tmp_path, TINY), 2)
+
+
+async def test_the_dashboard_and_what_a_pull_sends_to_it_are_measured(tmp_path: Path) -> None:
+    assert_measured(await dashboard.run(tmp_path, TINY), 4)
 
 
 async def test_one_start_is_measured_beside_the_bare_page(tmp_path: Path) -> None:

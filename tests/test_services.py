@@ -82,7 +82,7 @@ async def test_closing_while_answers_run_and_wait_leaves_no_task_behind(
         await house.ask(await house.new_session())
         await script.held.wait()
         await house.ask(await house.new_session())
-        house.services.library.begin_load("think")
+        house.services.library.begin_load("think", by=OWNER_ID)
     left = {
         task for task in asyncio.all_tasks() - before if "generation" in task.get_name() or "load" in task.get_name()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
 
 from quart_chat.chat.contexts import Contexts
@@ -14,19 +15,16 @@ from quart_chat.chat.prompt import build_prompt, estimate_tokens
 from quart_chat.chat.shelf import Shelf
 from quart_chat.chat.turns import Ticket
 from quart_chat.chat.whole import whole
-from quart_chat.entities import (
-    GenerationState,
-    Message,
-    Problem,
-    now_ms,
-)
+from quart_chat.entities import ChatSession, GenerationState, Message, Problem, now_ms
 from quart_chat.errors import AnswerCutError, NotFoundError, QuartChatError, StorageError
 from quart_chat.live.hub import Hub
 from quart_chat.live.session import SessionDocument
 from quart_chat.log_context import request_id
 from quart_chat.metrics import GenerationCounts
+from quart_chat.model_entities import ModelInfo
 from quart_chat.persistence.storage import StorageManager
-from quart_chat.providers.base import ChatRequest
+from quart_chat.providers.base import ChatRequest, PromptTurn
+from quart_chat.providers.ollama_models import same_model
 from quart_chat.providers.registry import Providers
 
 logger = logging.getLogger(__name__)
@@ -124,12 +122,8 @@ class GenerationRunner:
         progress.begin(answer if generation.continues else None)
         turns = build_prompt(session, messages, answer, continues=generation.continues)
         provider = self._providers.for_model(generation.model)
-        request = ChatRequest(
-            model=generation.model,
-            turns=turns,
-            parameters=self._contexts.complete(generation.model, session.parameters),
-            think=session.think,
-        )
+        request = self._request(generation.model, session, turns)
+        progress.digest, progress.num_ctx = self._digest(generation.model), request.parameters.num_ctx or 0
         phases = PhaseLine(document, generation, progress, provider, self._estimates, estimate_tokens(turns))
         self._note_start(ticket)
         helpers = [
@@ -150,6 +144,20 @@ class GenerationRunner:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+
+    def _request(self, model: str, session: ChatSession, turns: tuple[PromptTurn, ...]) -> ChatRequest:
+        return ChatRequest(
+            model=model,
+            turns=turns,
+            parameters=self._contexts.complete(model, session.parameters),
+            think=session.think,
+            keep_alive=self._contexts.keep_alive(model),
+        )
+
+    def _digest(self, model: str) -> str:
+        models: Mapping[str, ModelInfo] = self._hub.shared("model")
+        known = models.get(model) or next((info for info in models.values() if same_model(info.name, model)), None)
+        return known.digest if known is not None else ""
 
     async def _history(self, document: SessionDocument) -> list[Message]:
         if not document.has_older:
@@ -189,6 +197,8 @@ class GenerationRunner:
                     statistics=progress.statistics(),
                     usage=progress.usage(),
                     problem=problem,
+                    digest=progress.digest,
+                    num_ctx=progress.num_ctx,
                 )
             except StorageError as error:
                 logger.error("the end of generation %s could not be stored: %s", ticket.id, error.message)

@@ -28,6 +28,7 @@ from quart_chat.errors import InvalidInputError, ModelError, QueueFullError, Rat
 from quart_chat.live.hub import Hub
 from quart_chat.live.session import SessionDocument
 from quart_chat.persistence.storage import StorageManager
+from quart_chat.providers.ollama_models import own_name
 from quart_chat.providers.registry import Providers
 
 MAX_CLIENT_ID = 64
@@ -182,7 +183,7 @@ class ChatManager:
         """Any of title, model, system_prompt, parameters, think; and num_ctx, which is kept for the model."""
         async with self._hub.session(session_id, user_id) as document:
             if "model" in changes:
-                self._usable_model(changes["model"])
+                changes = {**changes, "model": self._usable_model(changes["model"])}
             own = {name: value for name, value in changes.items() if name != "num_ctx"}
             session = await self._storage.update_session(session_id, user_id, **own)
             if "num_ctx" in changes:
@@ -228,7 +229,7 @@ class ChatManager:
         if not model:
             raise InvalidInputError("Choose a model first.", {"model": "missing"})
         self._providers.for_model(model)
-        return model
+        return own_name(model, self._hub.shared("model"))
 
     def check_content(self, content: str, client_id: str | None) -> None:
         limit = self._settings.max_message_chars

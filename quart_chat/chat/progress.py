@@ -21,6 +21,7 @@ class Progress:
     """Takes chunks, hands their text to the live document at once and keeps the whole for saving.
 
     `first_of_its_kind`: the last chunk taken began a new phase (first thought, first word). Lengths in code points.
+    `digest` and `num_ctx`: of the model as it was asked, for the measurements; "" and 0 where unknown.
     """
 
     def __init__(self, ticket: Ticket) -> None:
@@ -33,6 +34,8 @@ class Progress:
         self.chunks = 0
         self.first_of_its_kind = False
         self.notice: NoticeChunk | None = None
+        self.digest = ""
+        self.num_ctx = 0
         self.asked_at = now_ms()
         self.first_at: int | None = None
         self.thinking_at: int | None = None

@@ -1,145 +1,246 @@
-"""`Library`: watches the engine and keeps every board true about it: reachable or not, models, memory."""
+"""`Library`: the models on this machine: what there is, what is in memory, what comes down, and every change to it."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from quart_chat.config import Settings, without_secrets
-from quart_chat.entities import LoadedModel, ModelInfo, now_ms
-from quart_chat.errors import EngineUnavailableError, ModelError
-from quart_chat.events import EngineStatus
-from quart_chat.library.loads import Load, Loads
+from quart_chat.config import Settings
+from quart_chat.entities import Parameters, now_ms
+from quart_chat.errors import ConflictError, ModelError, ModelNotFoundError
+from quart_chat.events import QueueEntry
+from quart_chat.library.jobs import Jobs
+from quart_chat.library.loads import KeepAlive, Loads
+from quart_chat.library.machine import Machine, read_machine
+from quart_chat.library.permissions import may_manage, need_manager
+from quart_chat.library.preload import Situation, choose, has_room
+from quart_chat.library.pulls import DOWNLOADS, Pulls
+from quart_chat.library.updates import Updates
+from quart_chat.library.upkeep import Upkeep
+from quart_chat.library.uses import Uses
+from quart_chat.library.watch import EngineWatch
+from quart_chat.library.work import Work
 from quart_chat.live.hub import Hub
-from quart_chat.providers.demo import DEMO_MODEL
+from quart_chat.model_entities import Job, JobKind, JobState, LoadedModel, ModelInfo, ModelUse
+from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.ollama_models import same_model
 from quart_chat.providers.registry import Providers
 
-logger = logging.getLogger(__name__)
-
-UNWATCHED_POLL_S = 15.0
-LEAST_PAUSE_S = 0.3
-"""However many tabs come at once, the engine is asked at most three times a second."""
-START_HINT = "Start Ollama on that machine, for example with: ollama serve"
+if TYPE_CHECKING:
+    from quart_chat.library.catalogue import Offer
 
 
-class Library:
-    """Asks the engine every `ollama_poll_s` seconds while somebody looks, else every 15 s. Owns that one task."""
+class Library(EngineWatch):
+    """What changes something takes `by`, a user's id, and raises ForbiddenError if that user may not.
 
-    def __init__(self, providers: Providers, hub: Hub, settings: Settings) -> None:
-        self._providers = providers
-        self._hub = hub
-        self._settings = settings
-        self._task: asyncio.Task[None] | None = None
-        self._loads = Loads()
-        self._nudge = asyncio.Event()
-        self.first_look = asyncio.Event()
-        self.engine = EngineStatus(base_url=without_secrets(settings.ollama_base_url))
-        self.models: list[ModelInfo] = []
-        self.loaded: list[LoadedModel] = []
-        self.demo_models: list[ModelInfo] = []
+    `load_s(model)`: how long a load usually takes; `on_load(model)` is awaited when another was measured. `busy()`:
+    names of the models that answer right now.
+    """
+
+    def __init__(
+        self,
+        providers: Providers,
+        hub: Hub,
+        settings: Settings,
+        storage: StorageManager,
+        *,
+        load_s: Callable[[str], float | None],
+        on_load: Callable[[str], Awaitable[None]],
+        busy: Callable[[], Collection[str]],
+    ) -> None:
+        super().__init__(providers, hub, settings)
+        self._busy = busy
+        self._on_load = on_load
+        self._uses = Uses(storage)
+        self._updates = Updates()
+        self._jobs = Jobs(hub, storage, on_end=self._job_ended)
+        self._loads = Loads(self._jobs, providers, load_s=load_s, blocked=self._blocked, look=self.refresh)
+        self.pulls = Pulls(self._jobs, providers, installed=self.installed, look=self.refresh)
+        self._upkeep = Upkeep(self, providers, self._jobs, busy)
+        self._held_by: dict[str, str] = {}
+        """Person to the load that waits for their yes."""
 
     async def start(self) -> None:
-        if self._providers.demo is not None:
-            self.demo_models = await self._providers.demo.list_models()
-        self._publish()
-        self._task = asyncio.create_task(self._watch(), name="library")
+        await self._uses.start()
+        for job in await self._jobs.start():
+            self._updates.note(job)
+        await super().start()
 
     async def close(self) -> None:
-        await self._loads.close()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        """What runs is stored as interrupted; takes less than a second."""
+        await self._jobs.close()
+        await super().close()
 
-    def look_now(self) -> None:
-        """Somebody came or something changed: do not wait for the next round."""
-        self._nudge.set()
+    # in memory
 
-    @property
-    def offered(self) -> list[ModelInfo]:
-        """What one can chat with: the engine's models, and the demo where it is offered."""
-        found = [model for model in self.models if model.chats]
-        if self._settings.demo == "on" or not found or self.engine.status != "connected":
-            found += self.demo_models
-        return found
+    def begin_load(self, name: str, *, by: str, num_ctx: int | None = None, keep_alive: KeepAlive = None) -> Work:
+        """Bring a model into memory; goes on without the one who asked. Joins a load that is under way."""
+        need_manager(by)
+        return self._loads.begin(self._name_of(name), by=by, num_ctx=num_ctx, keep_alive=keep_alive)
 
-    def default_model(self) -> str:
-        """For a new session; empty if there is nothing to chat with."""
-        offered = self.offered
-        wanted = self._settings.ollama_default_model
-        names = [model.name for model in offered]
-        if wanted and (wanted in names or self.engine.status != "connected"):
-            return wanted
-        in_memory = [model.name for model in self.loaded if model.name in names]
-        return (in_memory or names or [""])[0]
+    def offer_load(
+        self, name: str, *, by: str, person: str, num_ctx: int | None = None, keep_alive: KeepAlive = None
+    ) -> Work | None:
+        """`person` has chosen a model: load it ahead of the first question, if that takes nothing away from others.
 
-    def knows(self, name: str) -> bool:
-        """False if a model is certainly gone; True while the engine cannot be asked."""
-        if self.engine.status != "connected" or name == DEMO_MODEL:
-            return True
-        return any(same_model(name, model.name) for model in self.models)
+        Where it would, a held load asks on the boards; choosing again replaces it.
+        """
+        self._loads.withdraw(self._held_by.pop(person, ""))
+        model = self.installed(name)
+        if model is None or self.engine.status != "connected" or not may_manage(by):
+            return None
+        situation = Situation(
+            model=model,
+            person=person,
+            now=now_ms(),
+            num_ctx=num_ctx or 0,
+            loaded=self.loaded,
+            busy=self._busy(),
+            uses=self._uses.known,
+            machine=self.machine(),
+        )
+        choice = choose(situation)
+        if choice.what == "load":
+            return self._loads.begin(model.name, by=by, num_ctx=num_ctx, keep_alive=keep_alive)
+        if choice.what == "ask":
+            held = self._loads.hold(model.name, by=by, num_ctx=num_ctx, keep_alive=keep_alive, leaving=choice.leaving)
+            self._held_by[person] = held.id
+        return None
 
-    def begin_load(self, name: str, *, num_ctx: int | None = None, keep_alive: int | str | None = None) -> Load:
-        """Bring a model into memory; goes on without the one who asked. The boards tell when it is there."""
-        load = self._loads.begin(self._providers.for_model(name), name, num_ctx=num_ctx, keep_alive=keep_alive)
-        load.task.add_done_callback(lambda _: self.look_now())
-        return load
-
-    async def unload(self, name: str) -> None:
+    async def unload(self, name: str, *, by: str) -> None:
+        """Returns when the engine has been told: a model that answers leaves after its answer."""
+        need_manager(by)
         await self._providers.for_model(name).unload_model(name)
         self.look_now()
 
-    async def refresh(self) -> None:
-        """Ask the engine now and tell everybody what it said."""
-        before = self.engine
-        try:
-            version = await self._providers.primary.version()
-            models = await self._providers.primary.list_models()
-            loaded = await self._providers.primary.running_models()
-        except ModelError as error:
-            self._lost(error)
-        else:
-            self.engine = EngineStatus(status="connected", base_url=before.base_url, version=version)
-            self.models, self.loaded = models, loaded
-        if self.engine.status != before.status:
-            logger.info("engine %s", self.engine.status)
-        self._publish()
-        self.first_look.set()
+    # downloads
 
-    def _lost(self, error: ModelError) -> None:
-        nobody = isinstance(error, EngineUnavailableError)
-        self.engine = EngineStatus(
-            status="disconnected" if nobody else "error",
-            base_url=self.engine.base_url,
-            version=self.engine.version,
-            problem=error.message,
-            hint=START_HINT if nobody else "",
-        )
-        self.loaded = []
+    def pull(self, name: str, *, by: str) -> Work:
+        """Download a model. Joins a download that is under way. Raises InvalidInputError for what is no name."""
+        need_manager(by)
+        return self.pulls.begin(JobKind.PULL, name, by=by)
+
+    def update(self, name: str, *, by: str) -> Work:
+        """Download again what has changed of an installed model. Raises ModelNotFoundError."""
+        need_manager(by)
+        if not self.knows(name):
+            raise ModelNotFoundError("This model is not on this machine.")
+        return self.pulls.begin(JobKind.UPDATE, self._name_of(name), by=by)
+
+    def update_all(self, *, by: str) -> list[Work]:
+        """Of those that run here; two come down at a time."""
+        return [self.update(model.name, by=by) for model in self.models if not model.remote]
+
+    def check_updates(self, *, by: str) -> list[Work]:
+        """Ask the registries what is newer; what is being downloaded anyway is left out."""
+        need_manager(by)
+        asked = [model.name for model in self.models if not model.remote and self.work_on(model.name) is None]
+        return [self.pulls.begin(JobKind.CHECK, name, by=by) for name in asked]
+
+    def work_on(self, name: str) -> Work | None:
+        """The download of that model that is under way."""
+        return self._jobs.running(name, *DOWNLOADS)
+
+    # jobs
+
+    def jobs(self) -> list[Job]:
+        """Under way, held and lately ended, oldest first."""
+        return self._jobs.all()
+
+    def job(self, job_id: str) -> Job:
+        """Raises NotFoundError."""
+        return self._jobs.get(job_id)
+
+    async def cancel(self, job_id: str, *, by: str) -> Job:
+        """The engine has stopped when this returns. Idempotent. Raises NotFoundError."""
+        need_manager(by)
+        return await self._jobs.cancel(job_id)
+
+    def resume(self, job_id: str, *, by: str) -> Work:
+        """Again, under the same id: a download goes on where it stopped, a held load is let go.
+
+        Joins what is under way. Raises NotFoundError, ConflictError for what went well.
+        """
+        need_manager(by)
+        job = self._jobs.get(job_id)
+        if job.state is JobState.COMPLETE:
+            raise ConflictError("This is done already.")
+        return self._loads.resume(job) if job.kind is JobKind.LOAD else self.pulls.resume(job)
+
+    async def dismiss(self, job_id: str, *, by: str) -> None:
+        """An ended or held one leaves the boards. Raises NotFoundError, ConflictError while it runs."""
+        need_manager(by)
+        await self._jobs.dismiss(job_id)
+
+    # what is installed: see Upkeep for what each raises
+
+    async def delete(self, name: str, *, by: str) -> int:
+        need_manager(by)
+        return await self._upkeep.delete(name)
+
+    async def copy(self, source: str, destination: str, *, by: str) -> None:
+        need_manager(by)
+        await self._upkeep.copy(source, destination)
+
+    async def rename(self, source: str, destination: str, *, by: str) -> None:
+        need_manager(by)
+        await self._upkeep.rename(source, destination)
+
+    async def create(self, name: str, *, source: str, system: str, parameters: Parameters, by: str) -> None:
+        need_manager(by)
+        await self._upkeep.create(name, source=source, system=system, parameters=parameters)
+
+    async def available(self) -> list[Offer]:
+        """What one could pull and has not; without the engine's own suggestions while it does not answer."""
+        from quart_chat.library.catalogue import available
+
+        try:
+            recommended = await self._providers.primary.recommendations()
+        except ModelError:
+            recommended = []
+        return available(self.models, recommended, self.machine())
+
+    def machine(self) -> Machine:
+        return read_machine(self._settings.ollama_base_url)
+
+    # who used what
+
+    def note_use(self, use: ModelUse) -> None:
+        if self._uses.note(use):
+            self._publish_uses()
+
+    def note_queue(self, entries: Iterable[QueueEntry]) -> None:
+        """The queue as it stands now."""
+        if self._uses.follow(entries):
+            self._publish_uses()
+
+    def _name_of(self, name: str) -> str:
+        """As the engine writes it, under which everything about it is measured and kept."""
+        model = self.installed(name)
+        return model.name if model is not None else name
+
+    def _blocked(self, name: str, loaded: Collection[LoadedModel]) -> bool:
+        others = [held for held in loaded if not same_model(held.name, name)]
+        answering = any(same_model(held.name, busy) for held in others for busy in self._busy())
+        model = self.installed(name) or ModelInfo(name=name)
+        return answering and not has_room(model, others, self.machine())
+
+    async def _job_ended(self, job: Job) -> None:
+        self._updates.note(job)
+        self._publish_updates()
+        if job.kind is JobKind.LOAD and job.state is JobState.COMPLETE:
+            await self._on_load(job.model)
+        self.look_now()
 
     def _publish(self) -> None:
-        engine = replace(self.engine, demo=any(m.name == DEMO_MODEL for m in self.offered))
-        changed = self._hub.share("engine", {"": engine})
-        changed = self._hub.share("model", {model.name: model for model in self.offered}) or changed
-        changed = self._hub.share("loaded", {model.name: model for model in self.loaded}) or changed
-        self.engine = replace(engine, last_checked=now_ms())
-        if changed:
-            for document in self._hub.documents():
-                document.touch_header()
+        super()._publish()
+        self._loads.settle(self.loaded)
+        self._publish_uses()
+        self._publish_updates()
 
-    async def _watch(self) -> None:
-        while True:
-            self._nudge.clear()  # whoever asks from here on may mean what this round sees no more
-            try:
-                await self.refresh()
-            except Exception:
-                logger.exception("the engine could not be looked at")
-            pause = self._settings.ollama_poll_s if self._hub.viewers else UNWATCHED_POLL_S
-            await asyncio.sleep(min(pause, LEAST_PAUSE_S))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._nudge.wait()
+    def _publish_uses(self) -> None:
+        names = [model.name for model in (*self.models, *self.demo_models)]
+        self._hub.share("use", self._uses.named(names))
+
+    def _publish_updates(self) -> None:
+        self._hub.share("update", self._updates.of(self.models))

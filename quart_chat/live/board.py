@@ -8,7 +8,7 @@ from typing import Any
 from quart_chat.live.document import Document
 from quart_chat.live.revisions import Revisions
 
-KINDS = ("engine", "model", "loaded", "queue", "session")
+KINDS = ("engine", "model", "loaded", "queue", "session", "job", "load", "use", "speed", "update")
 MAX_TOMBSTONES = 200
 
 
@@ -16,7 +16,8 @@ class Board(Document):
     """Items by kind and key, each with the revision that last changed it; a removed one stays as None.
 
     Kinds and their items: engine "" → EngineStatus · model name → ModelInfo · loaded name → LoadedModel ·
-    queue "" → tuple of QueueEntry · session id → ChatSession.
+    queue "" → tuple of QueueEntry · session id → ChatSession · job id → Job, a download · load id → Job, a load ·
+    use model name → ModelUse · speed model name → Measurements · update model name → Job, the check that found it.
     """
 
     name = "board"

@@ -29,9 +29,12 @@ class GrowingText:
     def since(self, rev: int) -> tuple[int, str]:
         """(offset in code points, text) that a viewer at `rev` has not seen."""
         offset = self.marks.length_at(rev)
-        if offset == self.length:
-            return offset, ""
+        return offset, self.after(offset)
+
+    def after(self, offset: int) -> str:
+        """What comes after the first `offset` code points."""
+        new = self.length - offset
+        if new <= 0:
+            return ""
         last = self._parts[-1]
-        if self.length - offset <= len(last):
-            return offset, last[len(last) - (self.length - offset) :]
-        return offset, self.text[offset:]
+        return last[len(last) - new :] if new <= len(last) else self.text[offset:]

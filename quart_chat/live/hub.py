@@ -77,6 +77,10 @@ class Hub:
             board.put(kind, items)
         return changed
 
+    def shared(self, kind: str) -> Mapping[str, Any]:
+        """What was last put on every board; empty when nothing was."""
+        return self._shared.get(kind, {})
+
     def join(self, viewer: Viewer) -> None:
         self.viewers.add(viewer)
         self.empty.clear()

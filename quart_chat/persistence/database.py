@@ -21,6 +21,7 @@ from quart_chat.persistence import migrations
 from quart_chat.persistence.connection import (
     Connection,
     connect,
+    current,
     disconnect,
     in_words,
     is_storage_failure,
@@ -56,6 +57,7 @@ class Database:
         self._temporary: Path | None = None
         self.times = {"read": Spread(BRIEF_S), "write": Spread(BRIEF_S)}
         """From the call to its end as the callers see it, by kind of work."""
+        self._write_failed = False
         self._writes = Lane()
         self._reads = Lane()
         self._threads: list[threading.Thread] = []
@@ -74,10 +76,21 @@ class Database:
             self._start(f"db-reader-{number + 1}", self._run_reader)
 
     async def write(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(self._writes, partial(fn, *args, **kwargs), self.times["write"])
+        try:
+            result = await self._submit(self._writes, partial(fn, *args, **kwargs), self.times["write"])
+        except StorageError:
+            self._write_failed = True
+            raise
+        self._write_failed = False
+        return result
 
     async def read(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._submit(self._reads, partial(fn, *args, **kwargs), self.times["read"])
+
+    async def probe(self) -> None:
+        """Raises StorageError while nothing can be written. Only after a failure does it write, the same as before:
+        what is asked every few seconds must not wear out the disk."""
+        await self.write(_write_again if self._write_failed else _nothing)
 
     async def close(self) -> None:
         """Refuses new work, completes what was accepted, folds the WAL into the file. Any number of times."""
@@ -224,3 +237,11 @@ class Database:
         # A loop that is closed has nobody left who waits.
         if units and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(settle, units)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _write_again() -> None:
+    current.pragma("user_version", current.pragma("user_version"))

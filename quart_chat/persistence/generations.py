@@ -94,11 +94,13 @@ def finish(
     statistics: Statistics | None,
     usage: Usage | None,
     problem: Problem | None,
+    digest: str,
+    num_ctx: int,
 ) -> Message | None:
     if state.value in ACTIVE:
         raise ValueError(f"{state} is not an end")
     now = now_ms()
-    if not _end(generation_id, state, now, statistics, problem):
+    if not _end(generation_id, state, now, statistics, problem, digest, num_ctx):
         return None
     generation = generation_of(_BY_ID.dicts(generation_id)[0])
     columns: dict[str, Any] = {
@@ -133,8 +135,13 @@ def _end(
     now: int,
     statistics: Statistics | None,
     problem: Problem | None,
+    digest: str = "",
+    num_ctx: int = 0,
 ) -> bool:
     columns = {"state": state.value, "ended_at": now, "problem": to_json(problem)} | statistics_columns(statistics)
+    columns["num_ctx"] = num_ctx
+    if digest:
+        columns["digest"] = digest
     return _ending(tuple(columns)).change(generation_id, *columns.values()) > 0
 
 

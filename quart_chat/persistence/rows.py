@@ -19,11 +19,14 @@ from quart_chat.entities import (
     Statistics,
     Usage,
 )
+from quart_chat.model_entities import Job, JobKind, JobState
 
 S = TypeVar("S", bound=Struct)
 
 ACTIVE = (GenerationState.QUEUED.value, GenerationState.RUNNING.value)
 MEASURED = Statistics.__struct_fields__
+_PASSING = ("since", "layer", "most_share", "bytes_per_s", "eta_s", "expected_s")
+"""What a job says of the moment: not stored."""
 _NOTHING = Statistics()
 
 
@@ -103,3 +106,16 @@ def generation_columns(generation: Generation) -> dict[str, Any]:
 
 def statistics_columns(statistics: Statistics | None) -> dict[str, Any]:
     return {} if statistics is None else msgspec.structs.asdict(statistics)
+
+
+def job_of(row: dict[str, Any]) -> Job:
+    values = {name: row[name] for name in Job.__struct_fields__ if name in row}
+    values["kind"] = JobKind(row["kind"])
+    values["state"] = JobState(row["state"])
+    values["problem"] = from_json(row["problem"], Problem)
+    return Job(**values)
+
+
+def job_columns(job: Job) -> dict[str, Any]:
+    columns = {name: value for name, value in msgspec.structs.asdict(job).items() if name not in _PASSING}
+    return columns | {"kind": job.kind.value, "state": job.state.value, "problem": to_json(job.problem)}

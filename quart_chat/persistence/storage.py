@@ -9,7 +9,6 @@ from quart_chat.entities import (
     ChatSession,
     Generation,
     GenerationState,
-    Measurements,
     Message,
     Problem,
     SearchHit,
@@ -17,11 +16,12 @@ from quart_chat.entities import (
     Turn,
     Usage,
 )
-from quart_chat.persistence import generations, measurements, messages, search, sessions, settings, turns
+from quart_chat.persistence import generations, messages, search, sessions, settings, turns
 from quart_chat.persistence.database import Database
+from quart_chat.persistence.model_storage import ModelStorage
 
 
-class StorageManager:
+class StorageManager(ModelStorage):
     """Promises of every method: what returned is on the disk; NotFoundError for what does not exist or is
     somebody else's; StorageError when the database cannot; a cancelled call has happened whole or not at all.
 
@@ -29,13 +29,13 @@ class StorageManager:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self.times = database.times
 
     async def probe(self) -> None:
-        """Changes nothing. StorageError: it cannot be read, or nothing can be written."""
+        """Changes nothing. StorageError: it cannot be read, or the last write failed and another one does too."""
         await self._database.read(settings.get, OWNER_ID)
-        await self._database.write(lambda: None)
+        await self._database.probe()
 
     # Sessions
 
@@ -180,8 +180,11 @@ class StorageManager:
         statistics: Statistics | None = None,
         usage: Usage | None = None,
         problem: Problem | None = None,
+        digest: str = "",
+        num_ctx: int = 0,
     ) -> Message | None:
         """queued or running → `state`, for generation and answer. None texts keep what is stored.
+        `digest` of the model's file, "" keeps what is stored; `num_ctx` 0: the engine's own.
 
         None: it was over already, or is gone; nothing changed. ValueError: `state` is no end.
         """
@@ -194,15 +197,13 @@ class StorageManager:
             statistics=statistics,
             usage=usage,
             problem=problem,
+            digest=digest,
+            num_ctx=num_ctx,
         )
 
     async def recover(self) -> tuple[list[Generation], list[Generation]]:
         """Once at start: what was running is now interrupted, its text kept; what is queued, oldest first."""
         return await self._database.write(generations.recover)
-
-    async def measurements(self, model: str, *, digest: str = "", limit: int = 20) -> Measurements:
-        """Medians of the latest `limit` complete answers with text; `digest`: of that file only."""
-        return await self._database.read(measurements.of_model, model, digest, limit)
 
     # Settings and search
 

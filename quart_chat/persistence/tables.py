@@ -89,10 +89,33 @@ class GenerationRow(Row):
     output_ms = IntegerField(default=0)
     thinking_ms = IntegerField(default=0)
     done_reason = TextField(default="")
+    num_ctx = IntegerField(default=0)
     problem = TextField(null=True)
 
     class Meta:
         table_name = "generation"
+
+
+class JobRow(Row):
+    row = AutoField()
+    id = TextField(unique=True)
+    kind = TextField()
+    model = TextField()
+    user_id = TextField()
+    state = TextField()
+    phase = TextField()
+    created_at = IntegerField()
+    ended_at = IntegerField(null=True)
+    completed = IntegerField()
+    total = IntegerField()
+    leaving = TextField()
+    num_ctx = IntegerField()
+    digest = TextField()
+    new_digest = TextField()
+    problem = TextField(null=True)
+
+    class Meta:
+        table_name = "job"
 
 
 class SettingRow(Row):

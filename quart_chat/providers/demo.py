@@ -7,12 +7,14 @@ import re
 import time
 from collections.abc import AsyncGenerator
 
-from quart_chat.entities import LoadedModel, ModelInfo, Statistics
+from quart_chat.entities import Parameters, Statistics
 from quart_chat.errors import ModelNotFoundError, ModelRefusedError
-from quart_chat.providers.base import ChatRequest, Chunk, ContentChunk, FinalChunk
+from quart_chat.model_entities import LoadedModel, ModelInfo
+from quart_chat.providers.base import ChatRequest, Chunk, ContentChunk, Early, FinalChunk, PullLine, Recommendation
 
 DEMO_MODEL = "demo"
 WORDS_PER_S = 20.0
+NO_FILES = "The demo needs no files."
 
 
 class DemoProvider:
@@ -30,7 +32,7 @@ class DemoProvider:
     async def version(self) -> str:
         return "demo"
 
-    async def list_models(self) -> list[ModelInfo]:
+    async def list_models(self, *, early: Early | None = None) -> list[ModelInfo]:
         return [
             ModelInfo(name=DEMO_MODEL, family="demo", capabilities=("completion",), provider=self.name),
         ]
@@ -49,6 +51,22 @@ class DemoProvider:
 
     async def unload_model(self, name: str) -> None:
         _check(name)
+
+    async def pull_model(self, name: str) -> AsyncGenerator[PullLine, None]:
+        raise ModelRefusedError(NO_FILES)
+        yield
+
+    async def delete_model(self, name: str) -> None:
+        raise ModelRefusedError(NO_FILES)
+
+    async def copy_model(self, source: str, destination: str) -> None:
+        raise ModelRefusedError(NO_FILES)
+
+    async def create_model(self, name: str, *, source: str, system: str, parameters: Parameters) -> None:
+        raise ModelRefusedError(NO_FILES)
+
+    async def recommendations(self) -> list[Recommendation]:
+        return []
 
     async def generate_response(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         _check(request.model)

@@ -6,10 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from quart_chat.entities import LoadedModel, ModelInfo
+from quart_chat.entities import Parameters
 from quart_chat.errors import ModelError
-from quart_chat.providers.base import ChatRequest, Chunk, FinalChunk, NoticeChunk
+from quart_chat.model_entities import LoadedModel, ModelInfo
+from quart_chat.providers.base import ChatRequest, Chunk, Early, FinalChunk, NoticeChunk, PullLine, Recommendation
 from quart_chat.providers.ollama_call import Call
 from quart_chat.providers.ollama_chat import estimated_tokens, final_chunk, looks_cut, rough_tokens
 from quart_chat.providers.ollama_http import OllamaWire
@@ -18,6 +20,9 @@ from quart_chat.providers.ollama_opening import Opening, restarted_notice
 from quart_chat.providers.ollama_shelf import OllamaShelf
 from quart_chat.providers.ollama_stream import AnswerStream
 from quart_chat.providers.ollama_watch import Patience
+
+if TYPE_CHECKING:
+    from quart_chat.providers.ollama_files import OllamaFiles
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +36,7 @@ class OllamaClient:
     `retries`: asking again when nobody listens or the engine is too busy, never once output came.
     `stuck_after_s`: silence of a loaded model, beyond the time its prompt may need, after which its slot is
     taken for dead: the model is unloaded and asked once more (default: 60 s, at most `timeout_s`).
+    `pull_silence_s`: how long a download may say nothing at all; one that stands still says so all the time.
     """
 
     name = "ollama"
@@ -44,12 +50,14 @@ class OllamaClient:
         slots: int = 1,
         stuck_after_s: float | None = None,
         backoff_s: float = 0.2,
+        pull_silence_s: float = 600,
     ) -> None:
         self.slots = slots
         self._timeout_s = timeout_s
         self._stuck_after_s = stuck_after_s
         self._wire = OllamaWire(base_url, retries=retries, backoff_s=backoff_s)
         self._shelf = OllamaShelf(self._wire, load_timeout_s=2 * timeout_s)
+        self._pull_silence_s = pull_silence_s
         self._in_flight: Counter[str] = Counter()
 
     @property
@@ -60,9 +68,9 @@ class OllamaClient:
     async def version(self) -> str:
         return await self._shelf.version()
 
-    async def list_models(self) -> list[ModelInfo]:
+    async def list_models(self, *, early: Early | None = None) -> list[ModelInfo]:
         """Newest first. Licence, template and parameters only come with `get_model_info`."""
-        return await self._shelf.models()
+        return await self._shelf.models(early)
 
     async def get_model_info(self, name: str) -> ModelInfo:
         return await self._shelf.info(name)
@@ -77,6 +85,24 @@ class OllamaClient:
     async def unload_model(self, name: str) -> None:
         """Returns when Ollama knows; the memory is free once the answers under way have ended."""
         await self._shelf.unload(name)
+
+    def pull_model(self, name: str) -> AsyncGenerator[PullLine, None]:
+        from quart_chat.providers.ollama_pull import pull
+
+        return pull(self._wire, name, silence_s=self._pull_silence_s)
+
+    async def delete_model(self, name: str) -> None:
+        await self._files().delete(name)
+
+    async def copy_model(self, source: str, destination: str) -> None:
+        await self._files().copy(source, destination)
+
+    async def create_model(self, name: str, *, source: str, system: str, parameters: Parameters) -> None:
+        await self._shelf.info(source)
+        await self._files().create(name, source=source, system=system, parameters=parameters)
+
+    async def recommendations(self) -> list[Recommendation]:
+        return await self._files().recommendations()
 
     async def generate_response(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """As `Provider` promises. Notices: `restarted` before the answer, `truncated` just before its end."""
@@ -107,6 +133,12 @@ class OllamaClient:
         """Idempotent. Streams that are still being read must be ended by whoever reads them."""
         await self._shelf.close()
         await self._wire.close()
+
+    def _files(self) -> OllamaFiles:
+        """Imported when it is first needed, as what pulls: nobody should wait for them at the start."""
+        from quart_chat.providers.ollama_files import OllamaFiles
+
+        return OllamaFiles(self._wire)
 
     def _opening(self, request: ChatRequest, think: bool) -> Opening:
         key = normalise(request.model)

@@ -111,7 +111,7 @@ def chat_body(request: ChatRequest, *, think: bool) -> bytes:
     }
     if options := options_from(request.parameters):
         body["options"] = options
-    return _encoded(_with_keep_alive(body, request.keep_alive))
+    return encoded(_with_keep_alive(body, request.keep_alive))
 
 
 def load_body(name: str, *, num_ctx: int | None, keep_alive: int | str | None) -> bytes:
@@ -119,11 +119,11 @@ def load_body(name: str, *, num_ctx: int | None, keep_alive: int | str | None) -
     body: dict[str, Any] = {"model": checked_name(name), "messages": [], "stream": False}
     if options := options_from(Parameters(num_ctx=num_ctx)):
         body["options"] = options
-    return _encoded(_with_keep_alive(body, keep_alive))
+    return encoded(_with_keep_alive(body, keep_alive))
 
 
 def show_body(name: str) -> bytes:
-    return _encoded({"model": checked_name(name)})
+    return encoded({"model": checked_name(name)})
 
 
 def checked_name(name: str) -> str:
@@ -178,7 +178,8 @@ def _with_keep_alive(body: dict[str, Any], keep_alive: int | str | None) -> dict
     return body if keep_alive is None else {**body, "keep_alive": keep_alive}
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def encoded(body: dict[str, Any]) -> bytes:
+    """The JSON to send. Raises `ModelRefusedError` where a text is none."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError as error:

@@ -20,7 +20,8 @@ from quart_chat.errors import (
 log = logging.getLogger(__name__)
 
 MEMORY = re.compile(
-    r"out of memory|not enough memory|insufficient memory|failed to allocate|requires more system memory",
+    r"out of memory|OutOfDeviceMemory|not enough memory|insufficient memory|failed to allocate|unable to allocate"
+    r"|cannot be allocated|cannot allocate memory|requires more system memory",
     re.I,
 )
 KILLED = re.compile(r"signal: killed", re.I)
@@ -35,6 +36,8 @@ RUNNING_FAILED = re.compile(r"error was encountered while running the model", re
 OPTION_TYPE = re.compile(r'option "(\w+)" must be of type')
 TOO_LONG = re.compile(r"prompt is longer than the context|exceeds the available context", re.I)
 CANNOT = re.compile(r"does not support (\w+)", re.I)
+NOT_A_NAME = re.compile(r'invalid model (?:name|path)|model is required|(?:source|destination) ".*" is invalid')
+NO_NAME = "This is not the name of a model."
 PATH = re.compile(r"(?:/[\w.~-]+){2,}|[A-Za-z]:\\")
 
 ABILITIES = {
@@ -48,6 +51,10 @@ ABILITIES = {
 }
 
 
+class UnknownRequestError(ModelError):
+    """The engine has no such path, or not for this method."""
+
+
 def error_from_answer(status: int, content_type: str, body: bytes, model: str = "") -> ModelError:
     """The error for a response whose status is not 200. Its body may be empty, text, JSON, JSON in JSON."""
     text, details = words_of(body)
@@ -55,7 +62,7 @@ def error_from_answer(status: int, content_type: str, body: bytes, model: str = 
     if status == 404 and _is_json(content_type):
         return model_not_found(model)
     if status in (404, 405):
-        return ModelError(
+        return UnknownRequestError(
             "The engine does not know this request: it is an older Ollama that needs an update, or none.",
             retry=False,
         )
@@ -92,11 +99,14 @@ def is_no_thinking(status: int, body: bytes) -> bool:
 
 
 def with_own_words(sentence: str, text: str) -> str:
-    """`sentence` plus the first line of what Ollama said if that is short, printable and names no file."""
+    said = own_words(text)
+    return f"{sentence}. Ollama says: {said}" if said else f"{sentence}."
+
+
+def own_words(text: str) -> str:
+    """The first line of what Ollama said, if that is short, printable and names no file; else empty."""
     line = text.strip().partition("\n")[0].strip()
-    if not line or len(line) > 200 or not line.isprintable() or PATH.search(line):
-        return f"{sentence}."
-    return f"{sentence}. Ollama says: {line}"
+    return "" if len(line) > 200 or not line.isprintable() or PATH.search(line) else line
 
 
 def words_of(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -162,8 +172,8 @@ def _refusal(text: str, details: dict[str, Any], name: str) -> ModelError:
         return ModelRefusedError(_too_long(details))
     if (ability := CANNOT.search(text)) is not None:
         return ModelRefusedError(f"{name} cannot {ABILITIES.get(ability[1].lower(), 'do what was asked')}.")
-    if "invalid model name" in text or "model is required" in text:
-        return ModelRefusedError("This is not the name of a model.")
+    if NOT_A_NAME.search(text):
+        return ModelRefusedError(NO_NAME)
     return ModelRefusedError(with_own_words("Ollama did not accept the request", text))
 
 

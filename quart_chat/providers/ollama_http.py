@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from quart_chat.errors import EngineBusyError, EngineUnavailableError, ModelError
+from quart_chat.errors import EngineBusyError, EngineSilentError, EngineUnavailableError, ModelError
 from quart_chat.providers.ollama_call import JSON_HEADERS, TRANSPORT_ERRORS, Call, read_all, said_by
 from quart_chat.providers.ollama_errors import error_from_answer
 from quart_chat.providers.owned_tasks import OwnedTasks, outcome
@@ -61,11 +61,17 @@ class OllamaWire:
         A caller that is cancelled leaves the request to its end: cancelled in the wrong moment, it would cost a
         connection for ever.
         """
-        return await outcome(self._asking.start(self._ask("GET", path, None, shape, timeout_s, "")))
+        return _read(*await outcome(self._asking.start(self._ask("GET", path, None, timeout_s))), shape, "")
 
     async def post(self, path: str, body: bytes, shape: type[T], *, timeout_s: float, model: str = "") -> T:
         """As `get`."""
-        return await outcome(self._asking.start(self._ask("POST", path, body, shape, timeout_s, model)))
+        return _read(*await outcome(self._asking.start(self._ask("POST", path, body, timeout_s))), shape, model)
+
+    async def tell(self, method: str, path: str, body: bytes, *, timeout_s: float, model: str) -> None:
+        """As `post`, for what is answered by a status and nothing else."""
+        response, data = await outcome(self._asking.start(self._ask(method, path, body, timeout_s)))
+        if response.status_code != 200:
+            raise error_from_answer(response.status_code, content_type(response), data, model)
 
     async def post_long(self, path: str, body: bytes, shape: type[T], *, timeout_s: float, model: str) -> T:
         """As `post`, but cancelling it closes its connection, which tells the engine to stop."""
@@ -125,6 +131,10 @@ class OllamaWire:
                 await client.aclose()
         self._client, self._spare = None, []
 
+    def silent(self) -> EngineSilentError:
+        """For a quick request that took too long."""
+        return EngineSilentError(f"Ollama at {self.shown_url} does not answer in time.")
+
     def unavailable(self, error: Exception) -> EngineUnavailableError:
         log.info("Ollama at %s: %s: %s", self.shown_url, type(error).__name__, said_by(error))
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
@@ -134,7 +144,7 @@ class OllamaWire:
             return kind(f"Ollama is not answering at {self.shown_url}.")
         return EngineUnavailableError(f"The connection to Ollama at {self.shown_url} broke.")
 
-    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[T], timeout_s: float, model: str) -> T:
+    async def _ask(self, method: str, path: str, body: bytes | None, timeout_s: float) -> tuple[httpx.Response, bytes]:
         client = self._shared()
         headers = JSON_HEADERS if body else None
         try:
@@ -142,12 +152,11 @@ class OllamaWire:
                 asyncio.timeout(timeout_s),
                 client.stream(method, path, content=body, headers=headers) as response,
             ):
-                data = await self.body_of(response)
+                return response, await self.body_of(response)
         except TRANSPORT_ERRORS as error:
             if isinstance(error, TimeoutError):
                 raise
             raise self.unavailable(error) from error
-        return _read(response, data, shape, model)
 
     def _shared(self) -> httpx.AsyncClient:
         if self._closed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from quart_chat.entities import LoadedModel, ModelInfo
+from quart_chat.model_entities import LoadedModel, ModelInfo
 
 FOREVER_FROM_YEAR = "2200"
 """keep_alive -1 is shown as a date some 290 years ahead."""
@@ -88,6 +89,13 @@ def normalise(name: str) -> str:
 
 def same_model(one: str, other: str) -> bool:
     return normalise(one) == normalise(other)
+
+
+def own_name(name: str, known: Collection[str]) -> str:
+    """As the engine writes it, so that one model is not counted under several names; unknown ones as they are."""
+    if name in known:
+        return name
+    return next((one for one in known if same_model(one, name)), name)
 
 
 def model_from_tags(tag: TagsModel) -> ModelInfo:

@@ -7,8 +7,9 @@ import logging
 import time
 from typing import TypeVar
 
-from quart_chat.entities import LoadedModel, ModelInfo
-from quart_chat.errors import EngineUnavailableError, ModelError, ModelTimeoutError
+from quart_chat.errors import ModelError, ModelTimeoutError
+from quart_chat.model_entities import LoadedModel, ModelInfo
+from quart_chat.providers.base import Early
 from quart_chat.providers.ollama_chat import ChatLine, load_body, show_body
 from quart_chat.providers.ollama_errors import error_from_words, words_of_value
 from quart_chat.providers.ollama_http import OllamaWire
@@ -36,6 +37,7 @@ LIST_S = 20.0
 """The first list after Ollama's start reads the head of every model file."""
 
 SHOWN_AT_ONCE = 4
+EARLY_S = 1.0
 KNOWN_FOR_S = 60.0
 
 
@@ -54,14 +56,31 @@ class OllamaShelf:
     async def version(self) -> str:
         return (await self._quick("/api/version", Version, QUICK_S)).version
 
-    async def models(self) -> list[ModelInfo]:
-        """A model whose description cannot be had is listed all the same, with what the list says of it."""
+    async def models(self, early: Early | None = None) -> list[ModelInfo]:
+        """A model whose description cannot be had is listed all the same, with what the list says of it.
+
+        When describing them takes longer than a second, `early` gets the list with what is known until then.
+        """
         models = await self._tags()
-        gate = asyncio.Semaphore(SHOWN_AT_ONCE)
-        described = await asyncio.gather(*(self._described(model, gate) for model in models))
+        describing = asyncio.ensure_future(self._describe(models))
+        try:
+            done, _ = await asyncio.wait({describing}, timeout=EARLY_S)
+            if early is not None and not done:
+                early([self._as_known(model) for model in models])
+            described = await describing
+        finally:
+            describing.cancel()
         self._known = {normalise(model.name): model for model in described}
         self._known_at = time.monotonic()
-        return list(described)
+        return described
+
+    async def _describe(self, models: list[ModelInfo]) -> list[ModelInfo]:
+        gate = asyncio.Semaphore(SHOWN_AT_ONCE)
+        return list(await asyncio.gather(*(self._described(model, gate) for model in models)))
+
+    def _as_known(self, model: ModelInfo) -> ModelInfo:
+        shown = self._shown.get(model.digest)
+        return model if shown is None else with_shown(model, shown)
 
     async def info(self, name: str) -> ModelInfo:
         wanted = normalise(name)
@@ -102,7 +121,7 @@ class OllamaShelf:
         try:
             line = await self._wire.post("/api/chat", body, ChatLine, timeout_s=QUICK_S, model=name)
         except TimeoutError:
-            raise self._silent() from None
+            raise self._wire.silent() from None
         _raise_error(line, name)
 
     async def close(self) -> None:
@@ -139,7 +158,7 @@ class OllamaShelf:
         try:
             show = await self._wire.post("/api/show", show_body(name), Show, timeout_s=LIST_S, model=name)
         except TimeoutError:
-            raise self._silent() from None
+            raise self._wire.silent() from None
         shown = read_show(show)
         if digest:
             self._shown[digest] = shown
@@ -149,10 +168,7 @@ class OllamaShelf:
         try:
             return await self._wire.get(path, shape, timeout_s=timeout_s)
         except TimeoutError:
-            raise self._silent() from None
-
-    def _silent(self) -> EngineUnavailableError:
-        return EngineUnavailableError(f"Ollama at {self._wire.shown_url} does not answer in time.")
+            raise self._wire.silent() from None
 
 
 def _raise_error(line: ChatLine, name: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from quart_chat.entities import LoadedModel
 from quart_chat.errors import ModelError, ModelTimeoutError
+from quart_chat.model_entities import LoadedModel
 from quart_chat.providers.ollama_models import same_model
 
 PROMPT_TOKENS_PER_S = 10

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 
-from msgspec import Struct
+from msgspec import Struct, field
 from quart import Request, Websocket, current_app, has_websocket_context, request, websocket
 
 from quart_chat.entities import OWNER_ID
 from quart_chat.services import Services
+from quart_chat.web.asked import Asked
 from quart_chat.web.assets import Assets
+from quart_chat.web.dashboard_frames import DashboardFrames
 from quart_chat.web.limits import Limits
 from quart_chat.web.page_frames import PageFrames
 from quart_chat.web.templates import Templates
@@ -29,7 +31,9 @@ class Web(Struct, frozen=True):
     templates: Templates
     views: PageViews
     frames: PageFrames
+    dashboard: DashboardFrames
     limits: Limits
+    asked: Asked = field(default_factory=Asked)
 
 
 def web() -> Web:

@@ -28,8 +28,10 @@ STATUS = {
     "INTERNAL_ERROR": 500,
     "MODEL_FAILED": 500,
     "MODEL_LOAD_FAILED": 500,
+    "DOWNLOAD_FAILED": 500,
     "ANSWER_CUT": 500,
     "SERVICE_UNAVAILABLE": 503,
+    "INTERRUPTED": 503,
     "TIMEOUT": 504,
 }
 SENTENCES = {
@@ -92,5 +94,7 @@ def wants_json() -> bool:
     api = (services().settings.base_path + "/api/", services().settings.base_path + "/ws")
     if asked.path.startswith(api) or live_html():
         return True
-    best = asked.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
-    return best == "application/json"
+    best = asked.accept_mimetypes.best_match(
+        ["text/html", "application/json", "text/event-stream"], default="text/html"
+    )
+    return best != "text/html"

@@ -18,7 +18,7 @@ PEOPLE_PER_ADDRESS = 10
 """A cookie costs nothing: however many people an address claims to be, it gets what ten may have."""
 FORGET_ABOVE = 10_000
 RETRY_S = 10
-LONG_PATHS = ("/chat/", "/api/chat/", "/api/history/")
+LONG_PATHS = ("/chat/", "/api/chat", "/api/history/", "/models/create")
 """Below these go messages, drafts and system prompts."""
 BYTES_PER_CHARACTER = 12
 """The worst case: one outside the BMP as four `%XX` in a form or two `\\\\uXXXX` in JSON."""

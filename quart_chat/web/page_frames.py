@@ -10,6 +10,7 @@ from quart_chat.live.document import Frame
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
 from quart_chat.web.frames import page_frame, partial
+from quart_chat.web.model_facts import said_of_ends
 from quart_chat.web.views import PageViews
 
 Delta = dict[str, Any]
@@ -32,6 +33,7 @@ class PageFrames:
             parts.append(partial("panel-header", "outerMorph", self._views.header(document)))
             parts.append(partial("panel-empty", "outerMorph", self._views.empty(document)))
             parts.append(partial("panel-engine", "outerMorph", self._views.engine_beside(document)))
+            parts.append(partial("panel-load", "outerMorph", self._views.load(document)))
         if document.controls_rev > since:
             parts.append(partial("panel-controls", "outerMorph", self._views.controls(document)))
         payload: dict[str, Any] = {"event": "diff"}
@@ -44,8 +46,9 @@ class PageFrames:
             return []
         return page_frame(document, "message", payload, "".join(parts), since)
 
-    def board_frames(self, board: Board, since: int | None, session_id: str) -> list[Frame]:
+    def board_frames(self, board: Board, since: int | None, document: SessionDocument | None) -> list[Frame]:
         kinds = board.changed_kinds(since)
+        session_id = document.session.id if document is not None else ""
         parts = []
         if kinds & {"session", "queue"}:
             parts.append(partial("panel-sessions", "outerMorph", self._views.sessions(board, session_id)))
@@ -54,15 +57,20 @@ class PageFrames:
             parts.append(partial("panel-engine", "outerMorph", self._views.engine(board, session_id)))
         if "loaded" in kinds:
             parts.append(partial("panel-loaded", "outerMorph", self._views.loaded(board)))
+        if "job" in kinds:
+            parts.append(partial("panel-downloads", "outerMorph", self._views.downloads(board)))
+        if "load" in kinds and document is not None:
+            parts.append(partial("panel-load", "outerMorph", self._views.load(document)))
         if not parts and since is not None:
             return []
-        return page_frame(board, "status", {"event": "board"}, "".join(parts), since)
+        return page_frame(board, "status", {"event": "board", **said_of_ends(board, since)}, "".join(parts), since)
 
     def _snapshot(self, document: SessionDocument) -> list[Frame]:
         content = (
             partial("log", "innerMorph", self._views.log(document))
             + partial("panel-header", "outerMorph", self._views.header(document))
             + partial("panel-controls", "outerMorph", self._views.controls(document))
+            + partial("panel-load", "outerMorph", self._views.load(document))
         )
         return page_frame(document, "message", {"event": "snapshot"}, content, None)
 

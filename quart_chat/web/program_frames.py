@@ -13,16 +13,19 @@ from quart_chat.live.board import Board
 from quart_chat.live.document import Frame
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
+from quart_chat.model_entities import Job, JobKind, JobState
 from quart_chat.web.frames import body
-from quart_chat.web.shapes import (
-    conversation_json,
-    engine_json,
+from quart_chat.web.model_shapes import (
+    elapsed_s,
+    job_json,
+    jobs_json,
     loaded_json,
-    message_json,
+    measurements_json,
     model_json,
-    phase_json,
-    queue_json,
+    use_json,
+    use_of,
 )
+from quart_chat.web.shapes import conversation_json, engine_json, message_json, phase_json, queue_json, rounded
 
 
 def session_frames(document: SessionDocument, since: int | None) -> list[Frame]:
@@ -47,9 +50,10 @@ def board_frames(board: Board, since: int | None) -> list[Frame]:
         return [(body("status", _ready(board)), board.rev)]
     frames: list[Frame] = []
     for rev, kind, key, value in board.changes(since):
-        payload = _board_event(board, kind, key, value)
-        if payload is not None:
+        if payload := _board_event(board, kind, key, value):
             frames.append((body("status", payload), rev))
+        if kind in ("job", "load") and value is not None and value.state is JobState.FAILED:
+            frames.append((body("error", _failure(value)), rev))
     return frames
 
 
@@ -122,35 +126,97 @@ def _about(live: LiveMessage) -> dict[str, Any]:
 
 
 def _ready(board: Board) -> dict[str, Any]:
-    loaded = board.get("loaded")
+    loaded, uses = board.get("loaded"), board.get("use")
     return {
         "event": "ready",
         "engine": engine_json(board.get("engine")[""]),
-        "models": [model_json(model, loaded.get(name)) for name, model in board.get("model").items()],
-        "loaded": [loaded_json(model) for model in loaded.values()],
+        "models": [
+            model_json(model, loaded.get(name), use_of(uses, name)) for name, model in board.get("model").items()
+        ],
+        "loaded": [loaded_json(model, use_of(uses, name)) for name, model in loaded.items()],
         "queue": queue_json(board.get("queue").get("", ())),
+        "jobs": jobs_json([*board.get("job").values(), *board.get("load").values()]),
+        "updates": jobs_json(board.get("update").values()),
+        "speed": {name: measurements_json(found) for name, found in board.get("speed").items()},
     }
 
 
 def _board_event(board: Board, kind: str, key: str, value: Any) -> dict[str, Any] | None:
+    """None for what is told as an error alone."""
+    if value is None:
+        return _removed(kind, key)
     match kind:
         case "engine":
             return {"event": "engine", **engine_json(value)}
-        case "loaded" if value is None:
-            return {"event": "model_unloaded", "model": key}
         case "loaded":
-            return {"event": "model_loaded", "model": key, **loaded_json(value)}
-        case "model" if value is None:
-            return {"event": "model_removed", "model": key}
+            return {"event": "model_loaded", "model": key, **loaded_json(value, use_of(board.get("use"), key))}
         case "model":
             return {"event": "model_added", "model": key, **model_json(value, None)}
         case "queue":
-            return {"event": "queue", **queue_json(value or ())}
-        case "session" if value is None:
-            return {"event": "session", "change": "deleted", "session": {"id": key}}
+            return {"event": "queue", **queue_json(value)}
         case "session":
             return {"event": "session", "change": "updated", "session": conversation_json(value)}
+        case "job":
+            return _pull(value)
+        case "load":
+            return _load(value)
+        case "use":
+            return {"event": "use", "model": key, "used": use_json(value)}
+        case "speed":
+            return {"event": "speed", "model": key, **measurements_json(value)}
+        case "update":
+            return {"event": "update", "model": key, "available": True, "job": job_json(value)}
     return None
+
+
+def _removed(kind: str, key: str) -> dict[str, Any] | None:
+    match kind:
+        case "loaded":
+            return {"event": "model_unloaded", "model": key}
+        case "model":
+            return {"event": "model_removed", "model": key}
+        case "queue":
+            return {"event": "queue", **queue_json(())}
+        case "session":
+            return {"event": "session", "change": "deleted", "session": {"id": key}}
+        case "job" | "load":
+            return {"event": "job", "change": "removed", "job": {"id": key}}
+        case "use":
+            return {"event": "use", "model": key, "used": None}
+        case "speed":
+            return {"event": "speed", "model": key, "count": 0, "median": None}
+        case "update":
+            return {"event": "update", "model": key, "available": False}
+    return None
+
+
+def _pull(job: Job) -> dict[str, Any]:
+    """`status`: the phase while it runs, then the state it ended in."""
+    shape = job_json(job)
+    told = {name: shape[name] for name in ("model", "completed", "total", "percent", "bytes_per_s", "eta_s")}
+    event = "check" if job.kind is JobKind.CHECK else "pull"
+    return {"event": event, "status": shape["phase"] or shape["state"], **told, "job": shape}
+
+
+def _load(job: Job) -> dict[str, Any] | None:
+    shape = job_json(job)
+    about = {"model": job.model, "elapsed_s": elapsed_s(job), "expected_s": rounded(job.expected_s), "job": shape}
+    match job.state:
+        case JobState.RUNNING:
+            event = "making_room" if job.phase == "making_room" else "loading"
+            return {"event": event, "status": job.phase, **about}
+        case JobState.HELD:
+            return {"event": "load_held", "leaving": job.leaving, **about}
+        case JobState.FAILED:
+            return None
+    return {"event": "job", "change": job.state.value, "job": shape}
+
+
+def _failure(job: Job) -> dict[str, Any]:
+    problem = job.problem
+    told = (problem.text, problem.code, problem.retry) if problem is not None else ("It failed.", "MODEL_FAILED", True)
+    error, code, retry = told
+    return {"error": error, "code": code, "retry": retry, "model": job.model, "job": job_json(job)}
 
 
 def _event(type_: str, event: str, **payload: Any) -> str:

@@ -35,7 +35,9 @@ async def newest() -> Response:
 
 @blueprint.post("/chat")
 async def create() -> Response:
-    session = await _new_session()
+    """With the field `model` a chat with that one."""
+    model = (await request.form).get("model", "").strip()
+    session = await _new_session(model)
     return go_to(f"/chat/{session.id}")
 
 
@@ -54,6 +56,8 @@ async def update(session_id: str) -> Response:
     before = await services().storage.get_session(session_id, user_id())
     changes = settings_form((await request.form).to_dict(), before.parameters)
     session = await services().chat.update_session(session_id, user_id(), changes)
+    if session.model and session.model != before.model:
+        _offer_load(session.model)
     return done(f"/chat/{session.id}")
 
 
@@ -95,7 +99,7 @@ def chat_page(
         theme=theme(),
         header=parts.views.header_context(document),
         controls=parts.views.controls_context(document),
-        board=parts.views.board_context(board, session.id),
+        board={**parts.views.board_context(board, session.id), "loads": parts.views.loads(document)},
         **parts.views.sessions_context(board, session.id),
         **parts.views.log_context(document),
     )
@@ -111,8 +115,15 @@ async def _earlier(document: SessionDocument, before: int) -> Response:
     return _known(page_response(parts.templates.render(name, session=document.session, theme=theme(), **context)))
 
 
-async def _new_session() -> ChatSession:
-    return await services().chat.create_session(user_id(), model=services().library.default_model())
+def _offer_load(model: str) -> None:
+    """Whoever chooses a model is about to ask it something."""
+    contexts = services().contexts
+    size, stays = contexts.size(model), contexts.keep_alive(model)
+    services().library.offer_load(model, by=user_id(), person=person(), num_ctx=size, keep_alive=stays)
+
+
+async def _new_session(model: str = "") -> ChatSession:
+    return await services().chat.create_session(user_id(), model=model or services().library.default_model())
 
 
 def _known(response: Response) -> Response:

@@ -1,4 +1,5 @@
-"""Entities as the JSON of the contract, one function a noun; the REST routes and the socket share them."""
+"""Entities as the JSON of the contract, one function a noun; the REST routes and the socket share them. What is about
+models: `model_shapes`."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from quart_chat.entities import ChatSession, Generation, LoadedModel, Message, ModelInfo, Parameters
+from quart_chat.entities import ChatSession, Generation, Message, Parameters
 from quart_chat.events import EngineStatus, Phase, QueueEntry
 from quart_chat.web.times import rfc3339
 
@@ -96,55 +97,6 @@ def _queue_entry(entry: QueueEntry, person: str | None) -> Json:
     if entry.who:
         shape["who"] = entry.who
     return shape
-
-
-def model_json(model: ModelInfo, loaded: LoadedModel | None) -> Json:
-    shape: Json = {
-        "name": model.name,
-        "size": model.size,
-        "modified_at": model.modified_at,
-        "digest": model.digest,
-        "details": {
-            "format": model.format,
-            "family": model.family,
-            "families": list(model.families),
-            "parameter_size": model.parameter_size,
-            "quantization_level": model.quantization,
-        },
-        "capabilities": list(model.capabilities),
-        "context_length": model.context_length,
-        "provider": model.provider,
-    }
-    if loaded is not None:
-        shape["loaded"] = loaded_json(loaded)
-    return shape
-
-
-def model_details_json(model: ModelInfo) -> Json:
-    return {
-        "name": model.name,
-        "size": model.size,
-        "parameters": model.parameters,
-        "license": model.license,
-        "template": model.template,
-        "capabilities": list(model.capabilities),
-        "context_length": model.context_length,
-        "family": model.family,
-        "parameter_size": model.parameter_size,
-        "quantization": model.quantization,
-        "digest": model.digest,
-        "modified_at": model.modified_at,
-    }
-
-
-def loaded_json(loaded: LoadedModel) -> Json:
-    return {
-        "name": loaded.name,
-        "size": loaded.size,
-        "size_vram": loaded.size_vram,
-        "context_length": loaded.context_length,
-        "expires_at": None if loaded.forever else loaded.expires_at,
-    }
 
 
 def engine_json(engine: EngineStatus) -> Json:

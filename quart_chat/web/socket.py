@@ -18,6 +18,7 @@ from quart_chat.live.session import SessionDocument
 from quart_chat.live.viewer import Viewer
 from quart_chat.web import program_frames
 from quart_chat.web.current import Web, address, person, user_id, web
+from quart_chat.web.dashboard_frames import BOARD_VIEWS, page_view
 from quart_chat.web.frames import with_cursor
 from quart_chat.web.inbox import Inbox
 
@@ -72,7 +73,7 @@ async def _serve(parts: Web) -> int:
     is_page = args.get("view") == "html"
     session_id = args.get("session", "")
     hub = parts.services.hub
-    viewer = Viewer(("page", session_id) if is_page else "program", person=person(), paced=is_page)
+    viewer = Viewer(page_view(args) if is_page else "program", person=person(), paced=is_page)
     async with AsyncExitStack() as stack:
         document = None
         if session_id:
@@ -178,7 +179,9 @@ class Connection:
         assert isinstance(document, Board)
         if pages is None:
             return program_frames.board_frames(document, since)
-        return pages.board_frames(document, since, self._document.session.id if self._document else "")
+        if isinstance(view := self._viewer.view, BOARD_VIEWS):
+            return self._parts.dashboard.board_frames(document, since, view)
+        return pages.board_frames(document, since, self._document)
 
     def _cursor(self) -> str:
         positions = self._viewer.positions

@@ -8,13 +8,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from quart_chat.entities import ChatSession, Message, ModelInfo
+from quart_chat.entities import ChatSession, Message
 from quart_chat.events import Phase
 from quart_chat.live.board import Board
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
+from quart_chat.model_entities import ModelInfo
 from quart_chat.providers.demo import DEMO_MODEL
 from quart_chat.services import Services
+from quart_chat.web.model_facts import LoadView, downloads, loads
 from quart_chat.web.templates import Templates
 
 
@@ -59,10 +61,13 @@ class PageViews:
             "models": self._models(model),
             "loaded": {loaded.name: loaded for loaded in library.loaded},
             "engine": library.engine,
-            "model_missing": bool(model) and not library.knows(model),
+            "model_missing": self._is_missing(model),
             "num_ctx": self._services.contexts.size(model),
             "default_temperature": self._services.settings.model_default_temperature,
         }
+
+    def _is_missing(self, model: str) -> bool:
+        return bool(model) and not self._services.library.knows(model)
 
     def controls(self, document: SessionDocument) -> str:
         return self._render("messages/_controls.html", session=document.session, **self.controls_context(document))
@@ -99,7 +104,8 @@ class PageViews:
         }
 
     def empty(self, document: SessionDocument) -> str:
-        return self._render("messages/_empty.html", session=document.session)
+        session = document.session
+        return self._render("messages/_empty.html", session=session, model_missing=self._is_missing(session.model))
 
     def message(self, live: LiveMessage) -> str:
         return self._render("messages/_message.html", m=MessageView(live))
@@ -144,8 +150,20 @@ class PageViews:
     def loaded(self, board: Board) -> str:
         return self._render("engine/_memory.html", loaded=list(board.get("loaded").values()))
 
+    def downloads(self, board: Board) -> str:
+        return self._render("jobs/_downloads.html", jobs=downloads(board))
+
+    def load(self, document: SessionDocument) -> str:
+        """The load of the session's model, if one is under way or waits for a word."""
+        return self._render("models/_load.html", loads=self.loads(document))
+
+    def loads(self, document: SessionDocument) -> list[LoadView]:
+        session = document.session
+        return loads(self._services.hub.board(session.user_id), session.model)
+
     def board_context(self, board: Board, session_id: str) -> dict[str, Any]:
         return {
+            "downloads": downloads(board),
             **self.engine_context(board, session_id),
             "loaded": list(board.get("loaded").values()),
             "entries": self._entries(board),

@@ -14,6 +14,11 @@
     return m ? `${m} min ${s % 60} s` : `${s} s`;
   };
 
+  const ago = ms => {
+    const min = Math.floor(Math.max(0, ms) / 60000), h = Math.floor(min / 60);
+    return h >= 24 ? `${Math.floor(h / 24)} d ago` : h ? `${h} h ago` : min ? `${min} min ago` : 'just now';
+  };
+
   const put = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
@@ -31,8 +36,8 @@
     clocks.forEach(learn);
     const now = Date.now() + (skew ?? 0);
     for (const clock of clocks) {
-      const { since, until } = clock.dataset;
-      put(clock, since ? words(now - since) : 'in ' + words(Date.parse(until) - now, true));
+      const { since, until, ago: at, fine } = clock.dataset;
+      put(clock, since ? words(now - since) : at ? ago(now - at) : 'in ' + words(Date.parse(until) - now, fine === undefined));
     }
     for (const rail of document.querySelectorAll('[data-rail]')) {
       rail.value = Math.min(rail.max * 0.97, (now - rail.dataset.rail) / 1000);

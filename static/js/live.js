@@ -5,7 +5,7 @@
 
   const stateOf = element => state ??= {
     epoch: element.dataset.epoch,
-    revs: { session: +element.dataset.rev, board: +element.dataset.boardRev },
+    revs: { session: +element.dataset.rev || null, board: +element.dataset.boardRev },
     waiting: false, handled: 0,
   };
 

@@ -1,4 +1,4 @@
-// Toasts: says what went wrong with an action, in the server's own words, and offers to try again.
+// Toasts: says what went wrong with an action, or what it has begun, in the server's own words; offers to try again.
 (() => {
   const offline = 'The server cannot be reached. Nothing is lost; try again in a moment.';
 
@@ -11,12 +11,12 @@
     return element;
   };
 
-  const show = (text, again) => {
+  const show = (text, again, kind = 'error') => {
     const region = document.getElementById('toasts');
     if (!region) return;
     for (const old of [...region.children]) if (old.querySelector('p')?.textContent === text) old.remove();
     const toast = document.createElement('div'), said = document.createElement('p');
-    toast.className = 'toast error';
+    toast.className = `toast ${kind}`;
     said.textContent = text;
     toast.append(said);
     if (again) toast.append(button('Retry', 'button small', () => { toast.remove(); again(); }));
@@ -45,6 +45,9 @@
   });
   document.addEventListener('chat:error', ({ detail }) => {
     if (detail?.error) show(detail.error);
+  });
+  document.addEventListener('qc:said', ({ detail }) => {
+    if (detail?.text) show(detail.text, null, 'info');
   });
   document.addEventListener('click', event => event.target.closest?.('[data-dismiss]')?.closest('.toast')?.remove());
   document.addEventListener('animationend', event => {                     // toasts.css holds the clock, so a pointer can stop it

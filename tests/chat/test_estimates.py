@@ -1,16 +1,17 @@
-"""What was measured becomes an estimate, and one context belongs to a model for everybody."""
+"""What was measured becomes an estimate."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from quart_chat.chat.estimates import Estimates
 from quart_chat.entities import OWNER_ID
-from tests.chat.houses import MODEL, House, open_house
+from quart_chat.model_entities import Job, JobKind, JobState, Measurements
+from tests.chat.houses import MODEL, House
 from tests.chat.test_turns import ticket
-from tests.doubles.fake_ollama import FakeOllama
 from tests.doubles.script import Script
 
 
@@ -43,15 +44,35 @@ async def test_what_an_answer_took_is_the_estimate_for_the_next(house: House) ->
     await house.idle()
 
 
-async def test_the_context_of_a_model_is_sent_with_every_request_to_it_and_survives_a_restart(
-    tmp_path: Path, fake_ollama: FakeOllama
-) -> None:
-    async with open_house(tmp_path, fake_ollama) as house:
-        session = await house.new_session()
-        await house.chat.update_session(session.id, OWNER_ID, {"num_ctx": 2048})
-        await house.ended(await house.ask(session))
-    async with open_house(tmp_path, fake_ollama) as house:
-        await house.ended(await house.ask(await house.new_session("HELLO")))
-        await house.services.library.begin_load("hello", num_ctx=house.services.contexts.size("hello")).result()
-        assert [body["options"]["num_ctx"] for body in fake_ollama.questions] == [2048, 2048]
-        assert fake_ollama.engine.loads == 1
+async def test_all_that_was_measured_before_is_known_and_told_at_the_start(house: House) -> None:
+    await house.ended(await house.ask(await house.new_session()))
+    told: list[Mapping[str, Measurements]] = []
+    estimates = Estimates(house.storage, told.append)
+    await estimates.start()
+    assert told == [await house.storage.all_measurements()]
+    assert list(told[0]) == [MODEL]
+    assert estimates.known == told[0]
+
+
+async def test_each_change_is_told_and_nothing_else(house: House) -> None:
+    told: list[Mapping[str, Measurements]] = []
+    estimates = Estimates(house.storage, told.append)
+    await estimates.start()
+    await estimates.refresh(MODEL)
+    assert told == [{}], "nothing was measured"
+    await house.ended(await house.ask(await house.new_session()))
+    for _ in range(2):
+        await estimates.refresh(MODEL)
+    assert [list(known) for known in told] == [[], [MODEL]]
+    await house.ended(await house.ask(await house.new_session()))
+    await estimates.refresh(MODEL)
+    assert [known[MODEL].count for known in told[1:]] == [1, 2], "what was told before does not change"
+
+
+async def test_a_load_by_hand_is_the_estimate_for_the_next(house: House) -> None:
+    load = Job(id="j", kind=JobKind.LOAD, model=MODEL, user_id=OWNER_ID, created_at=1_000, ended_at=3_500)
+    await house.storage.save_job(replace(load, state=JobState.COMPLETE))
+    estimates = house.services.estimates
+    await estimates.refresh(MODEL)
+    assert estimates.load_s(MODEL) == 2.5
+    assert estimates.duration_s(ticket("a", MODEL)) is None

@@ -52,6 +52,23 @@ async def test_parameters_and_system_prompt_reach_the_engine(house: House) -> No
     assert answer.statistics.done_reason == "length"
 
 
+async def test_what_is_measured_belongs_to_the_file_and_the_context_that_were_asked(house: House) -> None:
+    await house.services.library.first_look.wait()
+    session = await house.new_session("Hello")
+    await house.ended(await house.ask(session))
+    await house.chat.update_session(session.id, OWNER_ID, {"num_ctx": 2048})
+    script = house.fake.answer(Script(hold_at=1))
+    turn = await house.ask(session)
+    await script.held.wait()
+    await house.chat.update_session(session.id, OWNER_ID, {"num_ctx": 4096})
+    script.resume.set()
+    await house.ended(turn)
+    digest = house.services.hub.shared("model")[MODEL].digest
+    assert digest
+    samples = await house.storage.samples(MODEL)
+    assert [(sample.digest, sample.num_ctx) for sample in samples] == [(digest, 0), (digest, 2048)]
+
+
 async def test_the_servers_defaults_fill_what_a_session_leaves_open(tmp_path: Path, fake_ollama: FakeOllama) -> None:
     defaults: dict[str, Any] = {"model_default_temperature": 0.3, "model_default_max_tokens": 5}
     async with open_house(tmp_path, fake_ollama, model_default_top_p=0.9, **defaults) as house:

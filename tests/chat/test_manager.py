@@ -359,3 +359,12 @@ async def test_saving_other_settings_leaves_the_models_context_alone(house: Hous
     await house.chat.update_session(two.id, OWNER_ID, {"num_ctx": None})
     await house.ended(await house.ask(one))
     assert "num_ctx" not in house.fake.questions[-1]["options"]
+
+
+async def test_a_model_is_the_same_however_it_is_written(house: House) -> None:
+    await house.services.library.first_look.wait()
+    session = await house.new_session(model=MODEL.removesuffix(":latest").upper())
+    turn = await house.ask(session, "Say hello")
+    assert turn.generation.model == MODEL
+    updated = await house.chat.update_session(session.id, OWNER_ID, {"model": "Think"})
+    assert updated.model == "think:latest"

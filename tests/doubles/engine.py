@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ class FakeModel:
     license: str = "MIT"
     template: str = "{{ .Prompt }}"
     digest: str = ""
+    layers: tuple[str, ...] = ()
+    system: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def __post_init__(self) -> None:
@@ -53,7 +57,10 @@ class FakeModel:
         }
 
     def as_show(self) -> dict[str, Any]:
+        set_here = [f"{key:<30} {json.dumps(value)}" for key, value in self.parameters.items()]
         return {
+            **({"parameters": "\n".join(set_here)} if set_here else {}),
+            **({"system": self.system} if self.system else {}),
             "license": self.license,
             "template": self.template,
             "details": self.details,

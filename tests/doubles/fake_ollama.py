@@ -9,11 +9,13 @@ import argparse
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.doubles.engine import FakeEngine, FakeModel, tagged
 from tests.doubles.misbehaviour import MISBEHAVIOURS
+from tests.doubles.model_files import ModelFiles
+from tests.doubles.registry import FakeRegistry, Offer
 from tests.doubles.script import Script, Speaker
 from tests.doubles.wire import TEXT, Reply, Request, WireServer
 
@@ -25,13 +27,16 @@ class FakeOllama(WireServer):
     """Has the models `hello` (plain) and `think` (can think) unless told otherwise.
 
     `requests` are all that were seen, with `body`; `aborted` those whose client left before the end. `engine`
-    shows what is in memory and how many answers ran at once (`most_active`).
+    shows what is in memory and how many answers ran at once (`most_active`); `registry` and `files` what can be
+    pulled, what of it is on the disk, and what is recommended.
     """
 
     def __init__(self, *, port: int = 0, version: str = "0.33.0", models: bool = True) -> None:
         super().__init__(self._route, port=port)
         self.version = version
         self.engine = FakeEngine()
+        self.registry = FakeRegistry(self.engine)
+        self.files = ModelFiles(self.engine, self.registry)
         self._author: Author = lambda body: Script()
         self._next_scripts: deque[Script] = deque()
         self._misbehave: deque[tuple[str, str]] = deque()
@@ -48,7 +53,11 @@ class FakeOllama(WireServer):
         return model
 
     def remove_model(self, name: str) -> None:
-        del self.engine.models[tagged(name)]
+        self.registry.forget_layers(self.engine.models.pop(tagged(name)))
+
+    def offer(self, name: str, layers: Sequence[tuple[str, int]] = (), **rest: Any) -> Offer:
+        """What the registry has and a pull will bring; see `FakeRegistry.offer` and `Offer`."""
+        return self.registry.offer(name, layers, **rest)
 
     def answer(self, script: Script | str) -> Script:
         """The next answer; call several times for several."""
@@ -123,7 +132,7 @@ class FakeOllama(WireServer):
             self._with_model(request, reply, lambda model: reply.json(model.as_show()))
         elif route == ("POST", "/api/chat"):
             await self._chat(request, reply)
-        else:
+        elif not await self.files.handle(request, reply):
             reply.whole(404, TEXT, b"404 page not found")
 
     def _with_model(self, request: Request, reply: Reply, then: Callable[[FakeModel], None]) -> None:
@@ -192,6 +201,8 @@ async def _serve(port: int, rate: float, load_s: float) -> None:
         for model in fake.engine.models.values():
             model.load_s = load_s
         fake.answer_always(lambda body: Script(rate=rate))
+        fake.offer("llama3.2:1b", [("weights", 1_300_000_000), ("licence", 8_000)], rate=30e6)
+        fake.offer("qwen3:4b", [("more weights", 2_500_000_000)], rate=30e6, capabilities=("completion", "thinking"))
         print(f"fake Ollama at {fake.url}", flush=True)
         await asyncio.Event().wait()
 

@@ -51,6 +51,7 @@ def test_the_wheel_holds_pages_styles_and_licence_but_no_tests(wheel: Path) -> N
     for name in NEEDED:
         assert f"quart_chat/templates/{name}" in names
     assert any(name.startswith("quart_chat/static/css/") for name in names)
+    assert "quart_chat/library/catalogue.json" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "bench/")) for name in names)
 

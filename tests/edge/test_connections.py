@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from websockets.frames import Opcode
 
-from quart_chat import hypercorn_patches, server
+from quart_chat import claims, hypercorn_patches, server
 from tests.doubles.fake_ollama import FakeOllama
+from tests.doubles.script import Script
 from tests.e2e.processes import PRODUCT, handshake, started
 from tests.edge.wire import answer, ask, ask_for_socket, closed, connection, frames, request
 from tests.web.conftest import Site, open_site
@@ -73,6 +74,24 @@ async def test_a_stuck_reader_is_dropped_by_the_same_deadline(hasty: Site) -> No
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: len(hasty.services.hub.viewers) == 1, 2)
         await until(lambda: not hasty.services.hub.viewers, 4)
+
+
+async def test_a_stream_that_nobody_reads_is_dropped_and_its_answer_goes_on(
+    tmp_path: Path, fake_ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the network's own deadline, 10 s, here 1 s."""
+    hasty = [(*option[:2], 1000) if option[1] == "TCP_USER_TIMEOUT" else option for option in claims.SOCKET_OPTIONS]
+    monkeypatch.setattr(claims, "SOCKET_OPTIONS", hasty)
+    script = Script(tokens=["word " * 2000] * 80, hold_at=70)
+    fake_ollama.answer(script)
+    async with open_site(tmp_path, fake_ollama) as site, connection(site.port) as (reader, writer):
+        writer.write(request("POST", "/api/chat/stream", body=b'{"message": "Go on."}'))
+        assert (await answer(reader)).status == 200
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.wait_for(script.held.wait(), 5)
+        assert site.services.hub.viewers
+        await until(lambda: not site.services.hub.viewers, 8)
+        assert site.services.queue.running == 1
 
 
 async def test_data_before_the_upgrade_is_answered_leaves_nobody_behind(site: Site) -> None:

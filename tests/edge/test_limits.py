@@ -23,7 +23,7 @@ def cookie(number: int) -> str:
 
 
 async def posted(site: Site, *headers: str, source: str = "127.0.0.1") -> Any:
-    return await ask(site.port, request("POST", "/models/none", "Accept: application/json", *headers), source=source)
+    return await ask(site.port, request("POST", "/nothing/here", "Accept: application/json", *headers), source=source)
 
 
 async def test_the_request_after_the_limit_is_429_for_that_person_alone(

@@ -93,7 +93,7 @@ async def test_limits_count_who_stands_behind_the_proxy(tmp_path: Path, fake_oll
     async with open_site(tmp_path, fake_ollama, behind_proxy=f"{PROXY}/32", rate_limit_requests=1) as site:
 
         async def status(client: str, source: str = PROXY) -> int:
-            data = request("POST", "/models/none", f"X-Forwarded-For: {client}")
+            data = request("POST", "/nothing/here", f"X-Forwarded-For: {client}")
             return (await ask(site.port, data, source=source)).status
 
         assert [await status("203.0.113.7") for _ in range(2)] == [404, 429]

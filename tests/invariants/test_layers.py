@@ -10,7 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "quart_chat"
 
-GROUND = {"config", "config_file", "config_values", "entities", "errors", "events", "log_context", "metrics"}
+GROUND = {
+    *("config", "config_file", "config_values", "entities", "errors", "events", "log_context", "metrics"),
+    "model_entities",
+}
 ADAPTERS = {"persistence", "providers", "rendering", "files"}
 RULES = {"chat", "library", "accounts"}
 MAY_IMPORT = {

@@ -20,7 +20,9 @@ from quart_chat.services import build_services
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CHANGING = {
     "send_message", "answer_again", "stop", "clear", "delete_session", "update_session", "save_draft",
-    "begin_load", "unload", "save_settings", "begin_turn", "create_session",
+    "begin_load", "unload", "save_settings", "begin_turn", "create_session", "offer_load", "pull", "update",
+    "update_all", "check_updates", "cancel", "resume", "dismiss", "delete", "copy", "rename", "create",
+    "set_keep_alive", "contexts.set",
 }  # fmt: skip
 FIRST_VISIT = {"/"}
 """May begin the first chat: the page cannot be shown without one."""
@@ -53,6 +55,7 @@ def calls(function: object) -> Iterator[str]:
             if isinstance(node, ast.Call):
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 yield called
+                yield ast.unparse(node.func).rpartition("()")[2].lstrip(".")
                 open_names.append(called)
 
 
@@ -79,7 +82,7 @@ def test_no_address_takes_both_a_link_and_a_change_in_one_handler() -> None:
 
 def test_addresses_are_plain_nouns() -> None:
     for rule in rules():
-        assert re.fullmatch(r"(/[a-z<][a-z0-9_-]*>?)+|/", rule.rule), rule.rule
+        assert re.fullmatch(r"(/([a-z][a-z0-9_-]*|<(path:)?[a-z_]+>))+|/", rule.rule), rule.rule
 
 
 def test_there_is_one_socket() -> None:

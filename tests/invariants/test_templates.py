@@ -74,6 +74,15 @@ def test_a_template_has_no_inline_script_style_or_handler(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
+def test_what_htmx_sends_goes_the_same_way_without_it(name: str) -> None:
+    for form in re.findall(r"<form\b(?:[^>{]|{{.*?}}|{%.*?%})*>", source(name)):
+        sent = re.search(r'hx-post="([^"]*)"', form)
+        if sent is not None:
+            assert 'method="post"' in form, form
+            assert f'action="{sent[1]}"' in form, form
+
+
+@pytest.mark.parametrize("name", names())
 def test_a_template_trusts_nothing_by_itself(name: str) -> None:
     assert not re.search(r"\|\s*safe\b|autoescape", source(name))
 

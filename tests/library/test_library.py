@@ -13,6 +13,7 @@ import pytest
 from quart_chat.entities import OWNER_ID
 from quart_chat.errors import ModelNotFoundError
 from quart_chat.library.library import Library
+from quart_chat.model_entities import JobState
 from tests.chat.houses import MODEL, House, open_house
 from tests.doubles.fake_ollama import FakeOllama
 
@@ -36,7 +37,7 @@ def board(house: House, kind: str) -> dict[str, Any]:
 
 
 async def test_the_board_knows_engine_models_and_memory(house: House) -> None:
-    await library_of(house).begin_load(MODEL).result()
+    await library_of(house).begin_load(MODEL, by=OWNER_ID).result()
     await house.until_board(lambda board: MODEL in board.get("loaded"))
     engine = board(house, "engine")[""]
     assert (engine.status, engine.version, engine.base_url) == ("connected", "0.33.0", house.fake.url)
@@ -46,7 +47,7 @@ async def test_the_board_knows_engine_models_and_memory(house: House) -> None:
 
 async def test_an_engine_that_goes_away_is_told_with_a_hint_and_its_return_too(house: House) -> None:
     library = library_of(house)
-    await library.begin_load(MODEL).result()
+    await library.begin_load(MODEL, by=OWNER_ID).result()
     await house.until_board(lambda board: MODEL in board.get("loaded"))
     house.fake.misbehave("refused")
     await library.refresh()
@@ -101,7 +102,7 @@ async def test_the_default_model_is_the_wished_one_else_one_in_memory_else_any(
         library = library_of(house)
         await library.first_look.wait()
         assert library.default_model() == MODEL
-        await library.begin_load("think").result()
+        await library.begin_load("think", by=OWNER_ID).result()
         await library.refresh()
         assert library.default_model() == "think:latest"
     async with open_house(tmp_path, fake_ollama, ollama_default_model="gone", **LONG_POLL) as house:
@@ -136,17 +137,17 @@ async def test_a_model_is_known_by_any_of_its_names_and_unknown_only_for_certain
 
 async def test_two_who_load_the_same_model_share_one_load(house: House) -> None:
     house.fake.engine.models[MODEL].load_s = 0.05
-    first = library_of(house).begin_load("hello")
-    second = library_of(house).begin_load("HELLO:latest")
+    first = library_of(house).begin_load("hello", by=OWNER_ID)
+    second = library_of(house).begin_load("HELLO:latest", by=OWNER_ID)
     assert first is second
-    assert await first.result() == await second.result()
+    assert (await first.result()).state is JobState.COMPLETE
     assert house.fake.engine.loads == 1
-    assert library_of(house).begin_load("hello") is not first
+    assert library_of(house).begin_load("hello", by=OWNER_ID) is not first
 
 
 async def test_who_waits_for_a_load_may_leave_without_ending_it(house: House) -> None:
     house.fake.engine.models[MODEL].load_s = 0.1
-    load = library_of(house).begin_load(MODEL)
+    load = library_of(house).begin_load(MODEL, by=OWNER_ID)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await load.result()
@@ -158,14 +159,14 @@ async def test_a_failed_load_is_told_to_who_waits_and_logged_where_nobody_does(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ModelNotFoundError):
-        await library_of(house).begin_load("gone").result()
-    assert "a load failed" in caplog.text
+        await library_of(house).begin_load("gone", by=OWNER_ID).result()
+    assert "load of gone failed" in caplog.text
 
 
 async def test_closing_right_after_a_load_began_leaves_nothing_behind(tmp_path: Path, fake_ollama: FakeOllama) -> None:
     async with open_house(tmp_path, fake_ollama, **LONG_POLL) as house:
-        load = library_of(house).begin_load(MODEL)
+        load = library_of(house).begin_load(MODEL, by=OWNER_ID)
         await library_of(house).close()
-        assert load.task.cancelled()
+        assert load.job.state is JobState.INTERRUPTED
         del load
         gc.collect()

@@ -238,21 +238,31 @@ class Session(RuleBasedStateMachine):
     @rule(at=PAGES, lost=st.booleans())
     def deliver(self, at: int, lost: bool) -> None:
         """Everything that is due reaches a page; `lost`: the connection breaks instead, and it comes back later."""
+        if not self.pass_on(at, lost):
+            return
+        if self.pages[at].log() != self.shown_fresh():
+            self.tick()  # a page that was told "nothing new" since the last tick is told more with the next
+            self.pass_on(at, False)
+        assert self.pages[at].log() == self.shown_fresh()
+
+    def pass_on(self, at: int, lost: bool) -> bool:
+        """False when there was something and it was lost."""
         viewer, page = self.viewers[at], self.pages[at]
         for _ in range(50):
             frames = self.document.frames_for(viewer, lambda since: self.frames.session_frames(self.document, since))
             if not frames:
-                break
+                return True
             assert len(frames) == 1
             text, rev = frames[0]
             viewer.advance(self.document, rev)
             if lost:
                 viewer.follow(self.document, page.rev)
-                return
+                return False
             page.take(text)
-        else:
-            raise AssertionError("it never catches up")
-        assert page.log() == parse(self.log()).plain()[2][0]
+        raise AssertionError("it never catches up")
+
+    def shown_fresh(self) -> Any:
+        return parse(self.log()).plain()[2][0]
 
     @rule(at=PAGES)
     def reload(self, at: int) -> None:
@@ -306,6 +316,7 @@ class Session(RuleBasedStateMachine):
             + self.views.controls(self.document)
             + self.views.empty(self.document)
             + self.views.engine_beside(self.document)
+            + self.views.load(self.document)
         )
 
     def teardown(self) -> None:

@@ -1,4 +1,4 @@
-"""Generations: guarded steps, checkpoints, what a restart does, what is measured."""
+"""Generations: guarded steps, checkpoints, what a restart does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from quart_chat.entities import (
     OWNER_ID,
     GenerationState,
-    Measurements,
     MessageState,
     Problem,
     Statistics,
@@ -113,25 +112,18 @@ async def test_recover_interrupts_what_ran_and_returns_the_queue_in_order(
     assert await storage.active_generations() == requeued
 
 
-async def test_measurements_are_medians_of_the_latest_complete_answers(
+async def test_the_file_and_the_context_of_the_model_are_kept_with_the_end(
     storage: StorageManager, new_session: NewSession, ask: Ask
 ) -> None:
-    async def measured(state: GenerationState = GenerationState.COMPLETE, **fields: int) -> None:
+    for started, ended, kept in (("d1", "", "d1"), ("", "d2", "d2"), ("d1", "d2", "d2")):
         turn = await ask(await new_session())
-        await storage.start_generation(turn.generation.id, 1, digest="d1")
-        await storage.finish_generation(turn.generation.id, state, statistics=Statistics(**fields))
-
-    await measured(load_ms=9_999, output_tokens=9_999, output_ms=1, first_token_ms=9_999)
-    for load, tokens in ((50, 10), (3_000, 20), (0, 30), (1_000, 40)):
-        await measured(
-            load_ms=load, output_tokens=tokens, output_ms=1_000, prompt_tokens=100, prompt_ms=500, first_token_ms=tokens
+        await storage.start_generation(turn.generation.id, 1, digest=started)
+        await storage.finish_generation(
+            turn.generation.id,
+            GenerationState.COMPLETE,
+            statistics=Statistics(output_tokens=1),
+            digest=ended,
+            num_ctx=2048,
         )
-    await measured(GenerationState.STOPPED, load_ms=7_777, output_tokens=7_777, output_ms=1)
-    await measured(load_ms=8_888, output_tokens=0)
-    wanted = Measurements(
-        count=4, load_ms=2_000, prompt_tokens_per_s=200, output_tokens=25, tokens_per_s=25, first_token_ms=25
-    )
-    assert await storage.measurements("m", limit=4) == wanted
-    assert await storage.measurements("m", digest="d1", limit=4) == wanted
-    assert await storage.measurements("m", digest="d2") == Measurements()
-    assert await storage.measurements("other") == Measurements()
+        sample = (await storage.samples("m"))[-1]
+        assert (sample.digest, sample.num_ctx) == (kept, 2048)

@@ -13,15 +13,18 @@ from pathlib import Path
 import peewee
 import pytest
 
+from quart_chat.entities import OWNER_ID
 from quart_chat.errors import StorageError
 from quart_chat.persistence import tables
 from quart_chat.persistence.connection import Connection
 from quart_chat.persistence.database import Database
 from quart_chat.persistence.migrations import STEPS
 from quart_chat.persistence.migrations.m0001_initial import upgrade as initial
+from quart_chat.persistence.storage import StorageManager
+from tests.persistence import version_1
 
 ROOT = Path(__file__).parents[2]
-ROWS = [tables.UserRow, tables.SessionRow, tables.MessageRow, tables.GenerationRow, tables.SettingRow]
+ROWS = [tables.UserRow, tables.SessionRow, tables.MessageRow, tables.GenerationRow, tables.JobRow, tables.SettingRow]
 
 
 def add_column(connection: Connection) -> None:
@@ -60,6 +63,14 @@ def users(path: Path) -> list[str]:
         return [user for (user,) in other.execute("SELECT id FROM user")]
 
 
+def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every table of ours with every row."""
+    with closing(sqlite3.connect(path)) as other:
+        names = [name for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        mine = [name for name in names if "search" not in name]
+        return {name: other.execute(f"SELECT * FROM {name}").fetchall() for name in mine}
+
+
 def content(path: Path) -> bytes:
     return path.read_bytes()
 
@@ -88,6 +99,26 @@ async def test_a_step_is_applied_once_after_a_backup_of_the_old(path: Path) -> N
     assert "colour" not in columns(backup, "session")
     assert users(backup) == ["owner"]
     assert backup.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_database_of_version_1_keeps_all_it_has(path: Path) -> None:
+    await version_1.filled(path, 3)
+    before = everything(path)
+    async with Database(path) as database:
+        storage = StorageManager(database)
+        generation = await storage.get_generation("g3", OWNER_ID)
+        assert generation.statistics is not None
+        assert (generation.ended_at, generation.statistics.load_ms) == (3, 2000)
+        assert [sample.at for sample in await storage.samples("m")] == [1, 2, 3]
+        assert (await storage.measurements("m")).load_ms == 2000
+        assert (await storage.search(OWNER_ID, "word"))[1] == 3
+        assert await storage.list_jobs() == []
+    after = everything(path)
+    assert after.pop("job") == []
+    assert {row[-1] for row in after["generation"]} == {0}, "the engine's own context size"
+    after["generation"] = [row[:-1] for row in after["generation"]]
+    assert after == before
+    assert everything(path.with_name("chat.db.before-2.bak")) == before
 
 
 async def test_a_step_that_fails_leaves_the_old_schema_whole(path: Path) -> None:

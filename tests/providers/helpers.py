@@ -15,6 +15,7 @@ from quart_chat.providers.base import (
     NoticeChunk,
     PromptTurn,
     Provider,
+    PullLine,
     ThinkingChunk,
     ToolCallChunk,
 )
@@ -57,3 +58,25 @@ async def ask(provider: Provider, request: ChatRequest | None = None) -> Heard:
     except ModelError as error:
         return Heard(chunks, error)
     return Heard(chunks, None)
+
+
+class Pulled:
+    """What came of one download, the error it ended with included."""
+
+    def __init__(self, lines: Sequence[PullLine], error: ModelError | None) -> None:
+        self.lines = list(lines)
+        self.error = error
+
+    @property
+    def words(self) -> str:
+        return self.error.message if self.error is not None else ""
+
+
+async def pulled(provider: Provider, name: str = "new") -> Pulled:
+    lines: list[PullLine] = []
+    try:
+        async for line in provider.pull_model(name):
+            lines.append(line)
+    except ModelError as error:
+        return Pulled(lines, error)
+    return Pulled(lines, None)

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from quart_chat.entities import Parameters
-from quart_chat.errors import ModelNotFoundError
-from quart_chat.providers.base import FinalChunk, Provider
+from quart_chat.errors import DownloadError, ModelNotFoundError, ModelRefusedError
+from quart_chat.providers.base import FinalChunk, Provider, Recommendation
 from quart_chat.providers.demo import DemoProvider
 from quart_chat.providers.ollama import OllamaClient
 from tests.doubles.fake_ollama import FakeOllama
-from tests.providers.helpers import ask, question
+from tests.providers.helpers import ask, pulled, question
 
 REAL = os.environ.get("OLLAMA_TEST_URL", "")
 PROVIDERS = ["demo", "fake", *(["real"] if REAL else [])]
@@ -90,6 +90,34 @@ class TestContract:
         asking.cancel()
         await asyncio.wait({asking}, timeout=2)
         assert asking.cancelled()
+
+    async def test_a_copy_and_what_is_created_are_models_until_they_are_deleted(self, provider: Provider) -> None:
+        name, copy, created = await model_of(provider), "contract-copy:latest", "contract-created:latest"
+        if provider.name == "demo":
+            with pytest.raises(ModelRefusedError, match="demo needs no files"):
+                await provider.copy_model(name, copy)
+            return
+        await provider.copy_model(name, copy)
+        await provider.create_model(created, source=copy, system="Be brief.", parameters=Parameters(temperature=0.5))
+        before = [model.name for model in await provider.list_models()]
+        for made in (copy, created):
+            await provider.delete_model(made)
+        assert {copy, created} <= set(before)
+        assert not {copy, created} & {model.name for model in await provider.list_models()}
+        with pytest.raises(ModelNotFoundError):
+            await provider.delete_model(copy)
+        with pytest.raises(ModelNotFoundError):
+            await provider.copy_model(copy, created)
+
+    async def test_a_download_of_nothing_fails_in_words(self, provider: Provider) -> None:
+        told = await pulled(provider, "no-such-model-here/none:at-all")
+        assert type(told.error) in (ModelNotFoundError, ModelRefusedError, DownloadError)
+        assert told.words.endswith(".")
+
+    async def test_what_it_recommends_has_names(self, provider: Provider) -> None:
+        for one in await provider.recommendations():
+            assert isinstance(one, Recommendation)
+            assert one.name
 
     async def test_closing_twice_is_fine(self, provider: Provider) -> None:
         await provider.close()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
-from quart_chat.entities import Role
+from quart_chat.entities import Parameters, Role
+from quart_chat.errors import ModelRefusedError
 from quart_chat.providers.base import ChatRequest, PromptTurn
 from quart_chat.providers.demo import DEMO_MODEL, DemoProvider
 from quart_chat.providers.demo_rules import turned_round
 from quart_chat.providers.demo_talk import answer
 from quart_chat.providers.demo_texts import INTRODUCTION
-from tests.providers.helpers import ask, question
+from tests.providers.helpers import ask, pulled, question
 
 
 def conversation(*texts: str) -> tuple[PromptTurn, ...]:
@@ -115,3 +117,16 @@ async def test_its_model_is_plainly_the_demo() -> None:
 
 async def test_no_turns_are_refused() -> None:
     assert (await ask(DemoProvider(), ChatRequest(model=DEMO_MODEL, turns=()))).error is not None
+
+
+async def test_it_has_no_files_to_download_delete_copy_or_create() -> None:
+    demo = DemoProvider()
+    doing = (
+        demo.delete_model(DEMO_MODEL),
+        demo.copy_model(DEMO_MODEL, "other"),
+        demo.create_model("other", source=DEMO_MODEL, system="", parameters=Parameters()),
+    )
+    errors = [*await asyncio.gather(*doing, return_exceptions=True), (await pulled(demo, DEMO_MODEL)).error]
+    assert [type(error) for error in errors] == [ModelRefusedError] * 4
+    assert {str(error) for error in errors} == {"The demo needs no files."}
+    assert await demo.recommendations() == []

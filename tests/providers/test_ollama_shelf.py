@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from quart_chat.errors import EngineUnavailableError, ModelNotFoundError
+from quart_chat.model_entities import ModelInfo
 from quart_chat.providers.ollama import OllamaClient
 from tests.doubles.fake_ollama import FakeOllama
 from tests.doubles.wire import Reply, Request, WireServer
@@ -51,6 +52,21 @@ class TestWhatIsKept:
         fake_ollama.misbehave("500", times=2, path="/api/show")
         assert [model.thinks for model in await client.list_models()] == [False, False]
         assert [model.thinks for model in await client.list_models()] == [False, True]
+
+    async def test_a_slow_description_keeps_nobody_from_seeing_the_list(
+        self, fake_ollama: FakeOllama, client: OllamaClient
+    ) -> None:
+        await client.list_models()
+        fake_ollama.add_model("new")
+        fake_ollama.misbehave("hang_before_headers", path="/api/show")
+        early: asyncio.Future[list[ModelInfo]] = asyncio.get_running_loop().create_future()
+        listing = asyncio.create_task(client.list_models(early=early.set_result))
+        async with asyncio.timeout(5):
+            models = {model.name: model for model in await early}
+        assert models.keys() == {"hello:latest", "think:latest", "new:latest"}
+        assert models["think:latest"].thinks, "what is known of the others is there"
+        assert not listing.done()
+        listing.cancel()
 
     async def test_models_come_and_go(self, fake_ollama: FakeOllama, client: OllamaClient) -> None:
         fake_ollama.remove_model("hello")

@@ -13,6 +13,7 @@ from quart_chat.errors import (
     ModelRefusedError,
 )
 from quart_chat.providers.ollama import OllamaClient
+from quart_chat.providers.ollama_errors import UnknownRequestError
 from tests.doubles.recordings import Replay
 from tests.providers.helpers import ask
 
@@ -46,7 +47,7 @@ COUNT = " ".join(f"word{n}" for n in range(1, 21))
         ("load-crashes", ModelLoadError, "damaged or does not fit"),
         ("load-killed", ModelLoadError, "memory ran out"),
         ("runner-killed-nonstream", ModelError, "crashed while it answered"),
-        ("root", ModelError, "does not know this request"),
+        ("root", UnknownRequestError, "does not know this request"),
     ],
 )
 async def test_a_refusal_says_what_is_wrong_in_words(name: str, error: type[ModelError], words: str) -> None:

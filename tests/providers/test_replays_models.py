@@ -10,6 +10,7 @@ from quart_chat.errors import (
     ModelNotFoundError,
 )
 from quart_chat.providers.ollama import OllamaClient
+from quart_chat.providers.ollama_errors import UnknownRequestError
 from tests.doubles.recordings import Replay
 from tests.providers.helpers import ask
 
@@ -155,5 +156,5 @@ async def test_a_404_or_405_in_plain_text_means_an_older_ollama(name: str) -> No
         with pytest.raises(ModelError, match="older Ollama") as caught:
             await client.version()
         await client.close()
-    assert type(caught.value) is ModelError
+    assert type(caught.value) is UnknownRequestError
     assert not caught.value.retry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -37,6 +38,17 @@ async def stuck(port: int) -> None:
     async with connection(port, SOURCE) as (reader, writer):
         writer.write(handshake("/ws?view=html&after="))
         await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(30)
+
+
+async def stuck_stream(port: int) -> None:
+    """A stream of a long answer, always the same one, of which nothing is read. A cookie each: a person has few."""
+    body = b'{"message":"Go on.","client_id":"stuck"}'
+    headers = ("Content-Type: application/json", f"Cookie: qc_person={secrets.token_hex(8)}")
+    async with connection(port, SOURCE) as (reader, writer):
+        writer.write(request("POST", "/api/chat/stream", *headers, body=body))
+        await reader.readexactly(12)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.sleep(30)
 
@@ -86,6 +98,7 @@ CROWD: dict[Attack, int] = {
     flood: 4,
     tiny: 4,
     stuck: 100,
+    stuck_stream: 8,
     slow_head: 20,
     slow_body: 20,
     huge_body: 4,

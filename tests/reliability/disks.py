@@ -40,6 +40,50 @@ def small_disk(directory: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
+class FailingDisk:
+    """An ext4 file system in a file of its own at `directory`, which becomes read-only on errors, as usual."""
+
+    def __init__(self, directory: Path, size: int) -> None:
+        self.directory = directory
+        self._image = directory.with_suffix(".ext4")
+        with self._image.open("wb") as file:
+            file.truncate(size)
+
+    def make(self) -> None:
+        """Skips loudly where this may not be done."""
+        self.directory.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", str(self._image)], check=True)
+        self.mount()
+
+    def mount(self) -> None:
+        mount("-o", "loop,errors=remount-ro", str(self._image), str(self.directory))
+
+    def fail(self) -> None:
+        """What the kernel does when the disk below reports an error: read-only at once, whatever is open for writing.
+        (`remount,ro` would be refused while a database is open.)"""
+        subprocess.run(["mount", "-o", "remount,abort", str(self.directory)], check=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", str(self.directory)], check=True)
+
+    def repair(self) -> None:
+        """As at the next start of the machine: unmounted, checked, mounted. Nobody may use it meanwhile."""
+        self.unmount()
+        done = subprocess.run(["e2fsck", "-f", "-y", str(self._image)], capture_output=True, text=True)
+        assert done.returncode <= 1, done.stdout
+        self.mount()
+
+
+@contextmanager
+def failing_disk(directory: Path, size: int) -> Iterator[FailingDisk]:
+    disk = FailingDisk(directory, size)
+    disk.make()
+    try:
+        yield disk
+    finally:
+        disk.unmount()
+
+
 @contextmanager
 def filled(directory: Path) -> Iterator[None]:
     """Not one byte is free inside the block."""

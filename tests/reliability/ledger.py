@@ -35,6 +35,7 @@ class Sight:
     steps: list[tuple[float, int]] = field(default_factory=list)
 
     def grow(self, offset: int, text: str) -> None:
+        assert offset <= len(self.text), f"a gap: {len(self.text)} characters were told, more from {offset} on"
         self.text = self.text[:offset] + text
         self.steps.append((time.monotonic(), len(self.text)))
 
@@ -44,16 +45,20 @@ class Sight:
 
 @dataclass
 class Ledger:
-    """`acknowledged`: client id -> content. `seen`: message id -> what a viewer saw of it, this run of the process."""
+    """`acknowledged`: client id -> content. `life` counts the runs of the server's process; `seen` and `finished` are
+    by (life, message id), because a connection to the last one may still be read when the next one is there.
+
+    `finished` holds the whole text with which an answer was told to be complete.
+    """
 
     acknowledged: dict[str, str] = field(default_factory=dict)
-    seen: dict[str, Sight] = field(default_factory=dict)
-    finished: dict[str, str] = field(default_factory=dict)
-    """Message id -> the whole text with which an answer was told to be complete."""
+    life: int = 0
+    seen: dict[tuple[int, str], Sight] = field(default_factory=dict)
+    finished: dict[tuple[int, str], str] = field(default_factory=dict)
     checked_texts: int = 0
 
-    def sight(self, message_id: str) -> Sight:
-        return self.seen.setdefault(message_id, Sight())
+    def sight(self, key: tuple[int, str]) -> Sight:
+        return self.seen.setdefault(key, Sight())
 
     def check(self, path: Path, *, died_at: float, began_ms: int, asked: Counter[str]) -> None:
         """Fails where the database, after a death and a new start, is not what was promised."""
@@ -72,13 +77,11 @@ class Ledger:
         assert not twice, f"asked of the engine more than once: {twice}"
 
     def _check_texts(self, database: sqlite3.Connection, died_at: float) -> None:
-        for message_id, sight in self.seen.items():
-            expected = self.finished.get(message_id, sight.older_than(died_at - OLD_ENOUGH_S))
-            [(content,)] = rows(database, "SELECT content FROM message WHERE id = ?", message_id)
+        for key in [key for key in self.seen if key[0] < self.life]:
+            expected = self.finished.pop(key, self.seen.pop(key).older_than(died_at - OLD_ENOUGH_S))
+            [(content,)] = rows(database, "SELECT content FROM message WHERE id = ?", key[1])
             assert content.startswith(expected), f"{len(expected)} characters were seen, {len(content)} are stored"
             self.checked_texts += bool(expected)
-        self.seen.clear()
-        self.finished.clear()
 
 
 def rows(database: sqlite3.Connection, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

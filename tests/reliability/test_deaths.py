@@ -54,6 +54,7 @@ class Town:
             await asyncio.sleep(chance.uniform(0, 1.3))
             died_at = time.monotonic()
             await die()
+            self.ledger.life += 1
             await self.house.start()
             self.check(died_at)
             self.raise_failures()
@@ -84,6 +85,7 @@ class Town:
         await all_finished(self.house.database)
         with closing(sqlite3.connect(self.house.database)) as database:
             [(messages, questions, interrupted)] = rows(database, COUNTS)
+        self.ledger.life += 1
         self.check(time.monotonic())
         return (
             f"{len(self.ledger.acknowledged)} acknowledged, {questions} questions and {messages - questions} answers "

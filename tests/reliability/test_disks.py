@@ -13,7 +13,7 @@ import httpx
 
 from tests.doubles.script import HELLO, Script
 from tests.e2e.processes import PRODUCT, ended
-from tests.reliability.disks import filled, locked, no_file_may_grow, read_only, small_disk
+from tests.reliability.disks import failing_disk, filled, locked, no_file_may_grow, read_only, small_disk
 from tests.reliability.house import House
 from tests.reliability.ledger import ANSWERS, GENERATIONS, ORPHANS, UNANSWERED, all_finished, rows
 from tests.reliability.scale import FULL, measured
@@ -122,6 +122,33 @@ async def test_a_lock_held_by_another_process_is_told_and_the_same_send_works_af
         await all_finished(house.database)
     measured(f"R12: a locked database is a 503 after {waited_s:.1f} s; the same send works after it, once")
     assert nothing_half(house) == ["before", "during"]
+
+
+async def test_a_disk_that_becomes_read_only_is_told_what_is_there_can_be_read_and_nothing_is_half(
+    tmp_path: Path,
+) -> None:
+    with failing_disk(tmp_path / "data", 16 * 2**20) as disk:
+        async with House(tmp_path) as house:
+            async with httpx.AsyncClient(base_url=house.server.url, verify=False, timeout=30) as http:
+                session = (await ask(http, "before")).json()["session_id"]
+                await all_finished(house.database)
+                disk.fail()
+                for _ in range(3):
+                    answer = await ask(http, "during", client_id="once")
+                    assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+                    assert "disk reported an error" in answer.json()["error"]
+                assert (await http.get("/api/health/ready")).status_code == 503
+                history = await http.get("/api/chat/history", params={"session_id": session})
+                assert [message["content"] for message in history.json()["messages"]] == ["before", HELLO]
+                assert (await http.get("/api/health")).status_code == 200
+            await house.kill()
+            disk.repair()
+            await house.start()
+            async with httpx.AsyncClient(base_url=house.server.url, verify=False, timeout=30) as http:
+                assert (await ask(http, "during", client_id="once")).status_code == 202
+            await all_finished(house.database)
+            assert nothing_half(house) == ["before", "during"]
+            await house.kill()
 
 
 async def test_data_that_cannot_be_written_are_one_sentence_at_the_start(tmp_path: Path) -> None:

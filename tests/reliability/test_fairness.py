@@ -27,7 +27,7 @@ async def ask(http: httpx.AsyncClient, content: str) -> httpx.Response:
 
 
 async def test_behind_a_thousand_questions_of_one_person_the_first_of_another_is_next(tmp_path: Path) -> None:
-    count = scaled("questions", 150, 1000)
+    count = scaled("questions", 300, 1000)
     first = Script(hold_at=0)
     order: list[str] = []
 

@@ -14,6 +14,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 from tests.doubles.fake_ollama import FakeOllama
+from tests.doubles.script import Script
 from tests.e2e.processes import ROOT, Server, open_socket, started
 from tests.reliability.scale import measured, percentile, scaled
 from tests.reliability.watched import COMMAND
@@ -53,7 +54,7 @@ class Others:
         assert (await self._http.get("/", follow_redirects=True)).status_code == 200
 
     async def _form(self) -> None:
-        assert (await self._http.post("/models/none")).status_code == 404
+        assert (await self._http.post("/nothing/here")).status_code == 404
 
     async def _ping(self) -> None:
         async with await open_socket(self._server, "/ws?after=") as socket:
@@ -81,6 +82,7 @@ async def attacked(server: Server, seconds: float) -> None:
 async def test_one_hostile_client_does_not_hurt_the_others(tmp_path: Path, fake_ollama: FakeOllama) -> None:
     variables = {"OLLAMA_BASE_URL": fake_ollama.url, "LOG_LEVEL": "WARNING", "RATE_LIMIT_ENABLED": "on"}
     variables["RATE_LIMIT_REQUESTS"] = "2000"  # our own forms, twenty a second
+    fake_ollama.answer_always(Script(tokens=["word " * 2000] * 90, rate=20))
     async with (
         started(tmp_path, COMMAND, **variables) as server,
         httpx.AsyncClient(base_url=server.url, cookies={"qc_person": "a" * 16}) as http,
@@ -100,6 +102,7 @@ async def test_one_hostile_client_does_not_hurt_the_others(tmp_path: Path, fake_
             + ", ".join(f"{name} {p95[name] * 1e3:.0f} ms (quiet {before[name] * 1e3:.0f})" for name in p95)
             + f"; memory +{more / 2**20:.0f} MiB; tasks back to {base_tasks} after {recovery:.0f} s"
         )
+        assert fake_ollama.questions, "no stream was begun"
         code, _, errors = await server.stop()
         assert (code, "Traceback" in errors) == (0, False), errors[:3000] + errors[-3000:]
     assert max(p95.values()) <= OTHERS_P95_S, p95

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from quart_chat.entities import OWNER_ID, ChatSession, new_id
+from quart_chat.persistence import migrations
 from quart_chat.persistence.connection import Connection
 from quart_chat.persistence.database import Database
-from quart_chat.persistence.migrations.m0001_initial import upgrade as initial
-from quart_chat.persistence.storage import StorageManager
+from tests.persistence.version_1 import filled
 from tests.reliability.ledger import rows
 from tests.reliability.scale import measured, scaled
 
@@ -60,22 +59,13 @@ def rebuild(connection: Connection) -> None:
     connection.run("CREATE INDEX palette_title ON palette (title)")
 
 
-STEPS = (initial, rebuild)
+STEPS = (*migrations.STEPS, rebuild)
+LAST = len(STEPS)
 
 
 async def migrated(path: Path, *steps: object) -> None:
     async with Database(path, steps=steps):  # type: ignore[arg-type]
         pass
-
-
-async def filled(path: Path) -> None:
-    """A database of the first schema with something in it."""
-    async with Database(path, steps=(initial,)) as database:
-        storage = StorageManager(database)
-        for number in range(SESSIONS):
-            session = ChatSession(id=new_id(), user_id=OWNER_ID, title=f"t{number}", created_at=1, updated_at=1)
-            await storage.create_session(session)
-            await storage.begin_turn(session.id, OWNER_ID, content="word " * 200, client_id=None, model="m", person="p")
 
 
 async def killed(path: Path, last: int) -> subprocess.CompletedProcess[str]:
@@ -100,8 +90,9 @@ def state(path: Path) -> tuple[int, list[str], int]:
             assert not tables
             return 0, [], 0
         columns = {row[1] for row in rows(database, "PRAGMA table_info(message)")}
-        assert ("colour" in columns, "palette" in tables) == (version == 2, version == 2)
-        where = "palette" if version == 2 else "session"
+        assert ("colour" in columns, "palette" in tables) == (version == LAST, version == LAST)
+        assert ("job" in tables) == (version >= 2)
+        where = "palette" if version == LAST else "session"
         titles = [title for (title,) in rows(database, f"SELECT title FROM {where} ORDER BY title")]
         [(messages,)] = rows(database, "SELECT count(*) FROM message")
     return version, titles, messages
@@ -113,17 +104,18 @@ async def test_killed_at_any_point_of_a_migration_it_is_old_or_new_and_the_next_
 ) -> None:
     template = tmp_path / "template.db"
     if not is_new:
-        await filled(template)
+        await filled(template, SESSIONS)
     old = state(template) if not is_new else (0, [], 0)
     rehearsal = copy_of(template, tmp_path / "rehearsal")
     points = await points_of(rehearsal)
     new = state(rehearsal)
+    between = [(version, *old[1:]) for version in range(old[0] + 1, LAST)]
     wanted = min(points, scaled("migration_kills", 9, 10_000))
     for number in range(wanted):
         path = copy_of(template, tmp_path / f"kill-{number}")
         done = await killed(path, 1 + number * points // wanted)
         assert done.returncode == KILLED, done.stderr
-        assert state(path) in ([old, new, (1, [], 0)] if is_new else [old, new])
+        assert state(path) in [old, *between, new]
         backup = path.with_name("chat.db.before-2.bak")
         assert not backup.exists() or state(backup)[1:] == old[1:]
         if not is_new:

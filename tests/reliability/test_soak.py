@@ -75,7 +75,7 @@ def told(base: dict[str, Any], samples: list[dict[str, Any]], end: dict[str, Any
 
 
 async def test_nothing_grows_and_the_loop_stays_in_time_under_a_crowd(tmp_path: Path) -> None:
-    seconds = scaled("soak_s", 20, 1800)
+    seconds = scaled("soak_s", 120, 1800)
 
     def write(question: str) -> Script:
         return Script(text=PROSE, rate=60)

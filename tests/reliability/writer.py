@@ -70,24 +70,25 @@ class Writer:
 
     async def _look_on(self, message_id: str, session_id: str = "") -> None:
         """Until the answer has an end, or the socket has."""
+        key = (self._ledger.life, message_id)
         url = f"ws://127.0.0.1:{self._house.server.port}/ws?session={session_id or self._session_id}&after="
         async with websockets.connect(url, compression=None, max_size=None, ping_interval=None) as socket:
             with suppress(websockets.ConnectionClosed):
                 async for frame in socket:
-                    if self._take(message_id, json.loads(frame)["payload"]):
+                    if self._take(key, json.loads(frame)["payload"]):
                         return
 
-    def _take(self, message_id: str, payload: dict[str, Any]) -> bool:
+    def _take(self, key: tuple[int, str], payload: dict[str, Any]) -> bool:
         """True when the answer is over."""
-        event = payload.get("event")
+        message_id, event = key[1], payload.get("event")
         if event == "delta" and payload["message_id"] == message_id:
-            self._ledger.sight(message_id).grow(payload["offset"], payload["text"])
+            self._ledger.sight(key).grow(payload["offset"], payload["text"])
         told = payload.get("messages", []) if event == "snapshot" else [payload.get("message")]
         for message in told:
             if isinstance(message, dict) and message.get("id") == message_id:
-                self._ledger.sight(message_id).grow(0, message["content"])
+                self._ledger.sight(key).grow(0, message["content"])
                 if message["state"] == "complete":
-                    self._ledger.finished[message_id] = message["content"]
+                    self._ledger.finished[key] = message["content"]
                 return bool(message["state"] != "generating")
         return False
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from quart_chat.errors import StorageError
 from quart_chat.persistence.connection import Connection
-from quart_chat.persistence.migrations import m0001_initial
+from quart_chat.persistence.migrations import m0001_initial, m0002_jobs
 
 Step = Callable[[Connection], None]
 
-STEPS: tuple[Step, ...] = (m0001_initial.upgrade,)
+STEPS: tuple[Step, ...] = (m0001_initial.upgrade, m0002_jobs.upgrade)
 """Append only: the number of a step is its place, kept in the file as `user_version`."""
 
 
