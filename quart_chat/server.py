@@ -25,7 +25,7 @@ from quart_chat.edge.addresses import Networks
 from quart_chat.edge.connections import Connections
 from quart_chat.edge.pace import Pace
 from quart_chat.errors import QuartChatError
-from quart_chat.http1_only import leave_out_http2
+from quart_chat.left_out import leave_out
 from quart_chat.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def serve(settings: Settings, build: Build = build_product) -> int:
     """
     try:
         configure_logging(settings)
-        leave_out_http2()
+        leave_out()
         with claim_data(settings), open_listener(settings.api_host, settings.api_port) as listener:
             _allow_descriptors(settings.connections_max)
             services, app = build(settings)
