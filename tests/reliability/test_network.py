@@ -20,6 +20,7 @@ CLIENTS = 12
 PATIENCE_S = 0.7
 AGAIN_S = 0.02
 SENT = "SELECT content FROM message WHERE role = 'user' AND content NOT LIKE 'hello %'"
+OTHER_ENDS = "SELECT state, problem FROM message WHERE role = 'assistant' AND state <> 'complete'"
 ANSWERED = "SELECT count(*) FROM message WHERE role = 'assistant' AND state = 'complete'"
 
 
