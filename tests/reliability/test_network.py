@@ -67,6 +67,7 @@ async def test_every_send_through_a_bad_network_is_one_row_and_one_answer(tmp_pa
         with closing(sqlite3.connect(house.database)) as database:
             stored = sorted(content for (content,) in rows(database, SENT))
             [(answered,)] = rows(database, ANSWERED)
+            assert rows(database, OTHER_ENDS) == []
             for sql in (ANSWERS, UNANSWERED, GENERATIONS):
                 assert rows(database, sql) == [], sql
     expected = sorted(f"{session} {number}" for session in sessions for number in range(each))
