@@ -189,7 +189,7 @@ class Jobs:
 
     async def _interrupt(self, work: Work) -> None:
         error = ConflictError("The server is restarting; this can be resumed afterwards.")
-        problem = Problem(code="INTERRUPTED", text="The server stopped in the middle of it.")
+        problem = Problem(code="INTERRUPTED", text="The server stopped while this was going on.")
         job = replace(
             work.job, state=JobState.INTERRUPTED, ended_at=now_ms(), bytes_per_s=0, eta_s=None, problem=problem
         )

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 UNWATCHED_POLL_S = 15.0
 LEAST_PAUSE_S = 0.3
 """However many tabs come at once, the engine is asked at most three times a second."""
+AGED_MS = 30_000
+"""So often a page shows again when the engine was looked at and how much memory is free."""
 START_HINT = "Start Ollama on that machine, for example with: ollama serve"
 
 
@@ -130,6 +132,7 @@ class EngineWatch:
         changed = self._hub.share("model", models) or changed
         changed = self._hub.share("loaded", {model.name: model for model in self.loaded}) or changed
         self.engine = replace(engine, last_checked=now_ms())
+        self._hub.share("machine", {"": self.engine.last_checked // AGED_MS})
         if changed:
             for document in self._hub.documents():
                 document.touch_header()

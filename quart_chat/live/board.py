@@ -8,7 +8,7 @@ from typing import Any
 from quart_chat.live.document import Document
 from quart_chat.live.revisions import Revisions
 
-KINDS = ("engine", "model", "loaded", "queue", "session", "job", "load", "use", "speed", "update")
+KINDS = ("engine", "model", "loaded", "queue", "session", "job", "load", "use", "speed", "update", "machine")
 MAX_TOMBSTONES = 200
 
 
@@ -17,7 +17,8 @@ class Board(Document):
 
     Kinds and their items: engine "" → EngineStatus · model name → ModelInfo · loaded name → LoadedModel ·
     queue "" → tuple of QueueEntry · session id → ChatSession · job id → Job, a download · load id → Job, a load ·
-    use model name → ModelUse · speed model name → Measurements · update model name → Job, the check that found it.
+    use model name → ModelUse · speed model name → Measurements · update model name → Job, the check that found it ·
+    machine "" → a number that changes when what is known of the machine and the engine has aged.
     """
 
     name = "board"

@@ -62,7 +62,7 @@ class DashboardFrames:
         if kinds & {"session", "queue"}:
             parts.append(_panel("panel-sessions", views.sessions(board)))
             parts.append(_panel("panel-queue", views.queue(board)))
-        if kinds & {"engine", "model"}:
+        if kinds & {"engine", "model", "machine"}:
             parts.append(_panel("panel-machine", views.machine(board)))
         if kinds & {"job", "update"}:
             parts.append(_panel("panel-jobs", views.jobs(board)))

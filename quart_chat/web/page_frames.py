@@ -33,9 +33,10 @@ class PageFrames:
             parts.append(partial("panel-header", "outerMorph", self._views.header(document)))
             parts.append(partial("panel-empty", "outerMorph", self._views.empty(document)))
             parts.append(partial("panel-engine", "outerMorph", self._views.engine_beside(document)))
-            parts.append(partial("panel-load", "outerMorph", self._views.load(document)))
         if document.controls_rev > since:
             parts.append(partial("panel-controls", "outerMorph", self._views.controls(document)))
+        if max(document.header_rev, document.controls_rev) > since:
+            parts.append(partial("panel-load", "outerMorph", self._views.load(document)))
         payload: dict[str, Any] = {"event": "diff"}
         if deltas:
             payload["deltas"] = deltas

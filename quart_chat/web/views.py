@@ -13,7 +13,7 @@ from quart_chat.events import Phase
 from quart_chat.live.board import Board
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
-from quart_chat.model_entities import ModelInfo
+from quart_chat.model_entities import JobState, ModelInfo
 from quart_chat.providers.demo import DEMO_MODEL
 from quart_chat.services import Services
 from quart_chat.web.model_facts import LoadView, downloads, loads
@@ -154,12 +154,13 @@ class PageViews:
         return self._render("jobs/_downloads.html", jobs=downloads(board))
 
     def load(self, document: SessionDocument) -> str:
-        """The load of the session's model, if one is under way or waits for a word."""
+        """The load of the session's model, if one is under way or waits for a word; not what an answer says already."""
         return self._render("models/_load.html", loads=self.loads(document))
 
     def loads(self, document: SessionDocument) -> list[LoadView]:
         session = document.session
-        return loads(self._services.hub.board(session.user_id), session.model)
+        found = loads(self._services.hub.board(session.user_id), session.model)
+        return [load for load in found if document.running is None or load.job.state is not JobState.RUNNING]
 
     def board_context(self, board: Board, session_id: str) -> dict[str, Any]:
         return {

@@ -24,8 +24,8 @@
     region.append(toast);
   };
 
-  const again = ({ sourceElement: form, request }) => {
-    if (!(form instanceof HTMLFormElement)) return null;
+  const again = ({ sourceElement: form, request, response }) => {
+    if (!(form instanceof HTMLFormElement) || [400, 403, 404, 413].includes(response?.status)) return null;
     return () => { if (form.isConnected) form.requestSubmit(request.submitter?.form === form ? request.submitter : null); };
   };
 
