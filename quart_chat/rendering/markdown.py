@@ -204,8 +204,9 @@ def render_steps(text: str) -> Iterator[str]:
         more = progress.more
 
 
-def warm_up(languages: tuple[str, ...] = ("python", "javascript", "bash", "json", "html", "css")) -> None:
-    """Imports and builds what the first render would wait for, about 0.2 s: call it in a thread."""
+def warm_up(languages: tuple[str, ...] = ("python", "bash", "json", "css")) -> None:
+    """Imports and builds what the first render would wait for, about 0.2 s: call it in a thread. Lexers that take
+    20 ms, such as that of JavaScript with its megabyte, are built when they are needed."""
     render("# warm\n\n| a |\n|---|\n| [b](https://example.org) |\n")
     for language in languages:
         warm_up_colours(language)

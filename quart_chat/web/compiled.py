@@ -22,6 +22,7 @@ class Compiled(BytecodeCache):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._fresh: dict[Path, bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
         with suppress(OSError):
@@ -31,13 +32,19 @@ class Compiled(BytecodeCache):
                     bucket.bytecode_from_string(data[MARK:])
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        data = bucket.bytecode_to_string()
+        """The first page does not wait for a disk."""
+        self._fresh[self._file(bucket)] = bucket.bytecode_to_string()
+
+    def write(self) -> None:
+        """What was compiled since the last time; blocks, so it is for a thread."""
+        fresh, self._fresh = self._fresh, {}
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._is_ours():
-                partial = self._file(bucket).with_suffix(f".{os.getpid()}")
+            if fresh:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for file, data in fresh.items() if fresh and self._is_ours() else ():
+                partial = file.with_suffix(f".{os.getpid()}")
                 partial.write_bytes(sha256(data).digest() + data)
-                partial.replace(self._file(bucket))
+                partial.replace(file)
 
     def _file(self, bucket: Bucket) -> Path:
         return self._folder / f"{bucket.key}.bin"

@@ -34,9 +34,10 @@ class Templates:
     """
 
     def __init__(self, assets: Assets, base_path: str = "", kept_in: Path | None = None) -> None:
+        self._compiled = Compiled(kept_in) if kept_in is not None else None
         self._environment = Environment(
             loader=FileSystemLoader(find_folder("templates")),
-            bytecode_cache=Compiled(kept_in) if kept_in is not None else None,
+            bytecode_cache=self._compiled,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -66,9 +67,11 @@ class Templates:
         )
 
     def load_all(self) -> None:
-        """So that no page has to wait for its own to be compiled; may be called in a thread."""
+        """So that no page has to wait for its own to be compiled, now and after the next start; for a thread."""
         for name in self._environment.list_templates(extensions=["html"]):
             self._environment.get_template(name)
+        if self._compiled is not None:
+            self._compiled.write()
 
     def render(self, name: str, /, **context: Any) -> str:
         return self._environment.get_template(name).render(**context)
