@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from quart_chat.web.compiled import Compiled
 from quart_chat.web.table import CAPABILITIES
 from quart_chat.web.times import rfc3339
 
+PAUSE_S = 0.002
+"""Between two templates it is the loop's turn."""
 KEEP_CHOICES = (
     ("", "as Ollama does"),
     ("5m", "5 minutes"),
@@ -70,6 +73,7 @@ class Templates:
         """So that no page has to wait for its own to be compiled, now and after the next start; for a thread."""
         for name in self._environment.list_templates(extensions=["html"]):
             self._environment.get_template(name)
+            time.sleep(PAUSE_S)
         if self._compiled is not None:
             self._compiled.write()
 
