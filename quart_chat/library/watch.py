@@ -39,6 +39,7 @@ class EngineWatch:
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self._looking = asyncio.Lock()
+        self._told_at = 0
         self.first_look = asyncio.Event()
         self.engine = EngineStatus(base_url=without_secrets(settings.ollama_base_url))
         self.models: list[ModelInfo] = []
@@ -132,7 +133,9 @@ class EngineWatch:
         changed = self._hub.share("model", models) or changed
         changed = self._hub.share("loaded", {model.name: model for model in self.loaded}) or changed
         self.engine = replace(engine, last_checked=now_ms())
-        self._hub.share("machine", {"": self.engine.last_checked // AGED_MS})
+        if self.engine.last_checked - self._told_at >= AGED_MS:
+            self._told_at = self.engine.last_checked
+            self._hub.share("machine", {"": self._told_at})
         if changed:
             for document in self._hub.documents():
                 document.touch_header()

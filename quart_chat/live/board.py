@@ -18,7 +18,7 @@ class Board(Document):
     Kinds and their items: engine "" → EngineStatus · model name → ModelInfo · loaded name → LoadedModel ·
     queue "" → tuple of QueueEntry · session id → ChatSession · job id → Job, a download · load id → Job, a load ·
     use model name → ModelUse · speed model name → Measurements · update model name → Job, the check that found it ·
-    machine "" → a number that changes when what is known of the machine and the engine has aged.
+    machine "" → when pages were last told to show anew what ages without a change, in ms.
     """
 
     name = "board"
