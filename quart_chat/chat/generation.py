@@ -24,7 +24,7 @@ from quart_chat.metrics import GenerationCounts
 from quart_chat.model_entities import ModelInfo
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.base import ChatRequest, PromptTurn
-from quart_chat.providers.ollama_models import same_model
+from quart_chat.providers.ollama_models import of_model
 from quart_chat.providers.registry import Providers
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class GenerationRunner:
 
     def _digest(self, model: str) -> str:
         models: Mapping[str, ModelInfo] = self._hub.shared("model")
-        known = models.get(model) or next((info for info in models.values() if same_model(info.name, model)), None)
+        known = of_model(models, model)
         return known.digest if known is not None else ""
 
     async def _history(self, document: SessionDocument) -> list[Message]:

@@ -14,6 +14,7 @@ from quart_chat.library.notices import JobNotices
 from quart_chat.library.work import Work
 from quart_chat.live.hub import Hub
 from quart_chat.model_entities import Job, JobKind, JobState
+from quart_chat.persistence.jobs import INTERRUPTED
 from quart_chat.persistence.storage import StorageManager
 from quart_chat.providers.ollama_models import normalise
 
@@ -189,9 +190,8 @@ class Jobs:
 
     async def _interrupt(self, work: Work) -> None:
         error = ConflictError("The server is restarting; this can be resumed afterwards.")
-        problem = Problem(code="INTERRUPTED", text="The server stopped while this was going on.")
         job = replace(
-            work.job, state=JobState.INTERRUPTED, ended_at=now_ms(), bytes_per_s=0, eta_s=None, problem=problem
+            work.job, state=JobState.INTERRUPTED, ended_at=now_ms(), bytes_per_s=0, eta_s=None, problem=INTERRUPTED
         )
         await self.save(job)
         self._settle(work, job, error)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from quart_chat.model_entities import LoadedModel, ModelInfo
+
+T = TypeVar("T")
 
 FOREVER_FROM_YEAR = "2200"
 """keep_alive -1 is shown as a date some 290 years ahead."""
@@ -96,6 +98,11 @@ def own_name(name: str, known: Collection[str]) -> str:
     if name in known:
         return name
     return next((one for one in known if same_model(one, name)), name)
+
+
+def of_model(items: Mapping[str, T], name: str) -> T | None:
+    """What belongs to that model among `items` by name, whichever way the name is written."""
+    return items.get(own_name(name, items.keys()))
 
 
 def model_from_tags(tag: TagsModel) -> ModelInfo:

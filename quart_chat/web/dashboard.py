@@ -57,7 +57,7 @@ async def details(name: str) -> Response:
 
 async def _described(name: str) -> ModelInfo | None:
     """With its texts where the engine gives them, else what the list says of it."""
-    listed = web().dashboard.models.listed(name)
+    listed = services().library.installed(name)
     try:
         return await services().providers.for_model(name).get_model_info(name)
     except ModelNotFoundError:

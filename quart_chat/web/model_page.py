@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from quart_chat.live.board import Board
 from quart_chat.model_entities import JobKind, Measurements, ModelInfo, Sample
-from quart_chat.providers.ollama_models import normalise, same_model
+from quart_chat.providers.ollama_models import of_model, same_model
 from quart_chat.services import Services
 from quart_chat.web.model_facts import Held, key, last_use, loads
 from quart_chat.web.templates import Templates
@@ -28,13 +28,14 @@ class ModelViews:
     def state_context(self, board: Board, name: str) -> dict[str, Any]:
         contexts = self._services.contexts
         loaded = [model for model in board.get("loaded").values() if same_model(model.name, name)]
-        use = last_use(_of(board, "use", name), board)
+        use = last_use(of_model(board.get("use"), name), board)
         jobs = [job for job in board.get("job").values() if same_model(job.model, name) and job.kind != JobKind.CHECK]
         engine = board.get("engine")[""]
+        model = self._services.library.installed(name)
         return {
             "name": name,
-            "model": self.listed(name),
-            "gone": engine.status == "connected" and self.listed(name) is None,
+            "model": model,
+            "gone": engine.status == "connected" and model is None,
             "engine": engine,
             "held": Held(loaded[0], use, contexts.keep_alive(name), key(name)) if loaded else None,
             "use": use,
@@ -42,18 +43,15 @@ class ModelViews:
             "dom_id": key(name),
             "loads": loads(board, name),
             "jobs": jobs[-1:],
-            "update": _of(board, "update", name) is not None,
+            "update": of_model(board.get("update"), name) is not None,
         }
-
-    def listed(self, name: str) -> ModelInfo | None:
-        return next((model for model in self._services.library.models if same_model(model.name, name)), None)
 
     async def about_context(self, board: Board, model: ModelInfo) -> dict[str, Any]:
         """What does not change while one looks: facts, texts, measurements."""
         from quart_chat.web.charts import speed_chart  # only this page draws
 
         samples = await self._services.storage.samples(model.name)
-        measured: Measurements = _of(board, "speed", model.name) or Measurements()
+        measured: Measurements = of_model(board.get("speed"), model.name) or Measurements()
         loaded = [held for held in board.get("loaded").values() if same_model(held.name, model.name)]
         return {
             "about": model,
@@ -65,11 +63,6 @@ class ModelViews:
             "older": max(0, len(samples) - TABLE_ROWS),
             "default_temperature": self._services.settings.model_default_temperature,
         }
-
-
-def _of(board: Board, kind: str, name: str) -> Any:
-    wanted = normalise(name)
-    return next((value for key, value in board.get(kind).items() if normalise(key) == wanted), None)
 
 
 def _drawable(samples: list[Sample]) -> bool:

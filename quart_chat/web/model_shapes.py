@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from quart_chat.entities import now_ms
 from quart_chat.events import EngineStatus
 from quart_chat.model_entities import Job, JobKind, JobState, LoadedModel, Measurements, ModelInfo, ModelUse, Sample
 from quart_chat.providers.base import PullLine
-from quart_chat.providers.ollama_models import normalise
 from quart_chat.web.shapes import Json, rounded
 from quart_chat.web.times import rfc3339
 
@@ -75,15 +74,6 @@ def loaded_json(loaded: LoadedModel, use: ModelUse | None = None) -> Json:
 def use_json(use: ModelUse) -> Json:
     """Without the session: it is its own user's, and this goes to everybody."""
     return {"who": use.who, "at": rfc3339(use.at)}
-
-
-def use_of(uses: Mapping[str, ModelUse], name: str) -> ModelUse | None:
-    """Of the board's items of kind `use`, whichever way the model was spelt by the one who used it."""
-    found = uses.get(name)
-    if found is not None:
-        return found
-    wanted = normalise(name)
-    return next((use for spelt, use in uses.items() if normalise(spelt) == wanted), None)
 
 
 def job_json(job: Job) -> Json:

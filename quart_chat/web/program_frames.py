@@ -14,6 +14,7 @@ from quart_chat.live.document import Frame
 from quart_chat.live.message import LiveMessage
 from quart_chat.live.session import SessionDocument
 from quart_chat.model_entities import Job, JobKind, JobState
+from quart_chat.providers.ollama_models import of_model
 from quart_chat.web.frames import body
 from quart_chat.web.model_shapes import (
     elapsed_s,
@@ -23,7 +24,6 @@ from quart_chat.web.model_shapes import (
     measurements_json,
     model_json,
     use_json,
-    use_of,
 )
 from quart_chat.web.shapes import conversation_json, engine_json, message_json, phase_json, queue_json, rounded
 
@@ -131,9 +131,10 @@ def _ready(board: Board) -> dict[str, Any]:
         "event": "ready",
         "engine": engine_json(board.get("engine")[""]),
         "models": [
-            model_json(model, loaded.get(name), use_of(uses, name)) for name, model in board.get("model").items()
+            model_json(model, loaded.get(name), of_model(uses, name) if name in loaded else None)
+            for name, model in board.get("model").items()
         ],
-        "loaded": [loaded_json(model, use_of(uses, name)) for name, model in loaded.items()],
+        "loaded": [loaded_json(model, of_model(uses, name)) for name, model in loaded.items()],
         "queue": queue_json(board.get("queue").get("", ())),
         "jobs": jobs_json([*board.get("job").values(), *board.get("load").values()]),
         "updates": jobs_json(board.get("update").values()),
@@ -149,7 +150,7 @@ def _board_event(board: Board, kind: str, key: str, value: Any) -> dict[str, Any
         case "engine":
             return {"event": "engine", **engine_json(value)}
         case "loaded":
-            return {"event": "model_loaded", "model": key, **loaded_json(value, use_of(board.get("use"), key))}
+            return {"event": "model_loaded", "model": key, **loaded_json(value, of_model(board.get("use"), key))}
         case "model":
             return {"event": "model_added", "model": key, **model_json(value, None)}
         case "queue":

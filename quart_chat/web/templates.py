@@ -14,6 +14,7 @@ from markupsafe import Markup
 from quart_chat.entities import now_ms
 from quart_chat.web.assets import Assets, find_folder
 from quart_chat.web.compiled import Compiled
+from quart_chat.web.model_facts import placement
 from quart_chat.web.table import CAPABILITIES
 from quart_chat.web.times import rfc3339
 
@@ -63,6 +64,7 @@ class Templates:
             iso=rfc3339,
             number=lambda value: f"{value:,}",
             short_model=short_model,
+            placement=placement,
             model_path=model_path,
             delete_path=delete_path,
             per_s=per_s,

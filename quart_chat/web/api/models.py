@@ -10,6 +10,7 @@ from quart import Blueprint, Response
 
 from quart_chat.errors import InvalidInputError
 from quart_chat.model_entities import LoadedModel, ModelInfo
+from quart_chat.providers.ollama_models import of_model
 from quart_chat.web.api.waiting import ended
 from quart_chat.web.current import services, user_id, web
 from quart_chat.web.forms import MAX_NAME_CHARS, json_body, needed
@@ -20,7 +21,6 @@ from quart_chat.web.model_shapes import (
     model_details_json,
     model_json,
     offer_json,
-    use_of,
 )
 from quart_chat.web.responses import json_response
 from quart_chat.web.templates import filesize
@@ -60,7 +60,7 @@ async def listed() -> Response:
     loaded = {model.name: model for model in await _loaded()}
     uses = services().hub.board(user_id()).get("use")
     shapes = [
-        model_json(model, loaded.get(model.name), use_of(uses, model.name) if model.name in loaded else None)
+        model_json(model, loaded.get(model.name), of_model(uses, model.name) if model.name in loaded else None)
         for model in await _installed()
     ]
     return json_response({"models": shapes, "total": len(shapes)})
@@ -84,7 +84,7 @@ async def info() -> Response:
 @blueprint.get("/api/models/running")
 async def running() -> Response:
     uses = services().hub.board(user_id()).get("use")
-    return json_response({"models": [loaded_json(model, use_of(uses, model.name)) for model in await _loaded()]})
+    return json_response({"models": [loaded_json(model, of_model(uses, model.name)) for model in await _loaded()]})
 
 
 @blueprint.post("/api/models/load")
